@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// For authors of backends: write a class in C++, get the C table of backend_abi.h.
+//
+//   class Camera {                                  // one opened device
+//   public:
+//     struct Attachment { ... };                    // what attach() makes
+//     static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);
+//     static Result<std::unique_ptr<Camera>> open(plugin::Host host, const cw_open_info& info);
+//     Status info(cw_device_info& out);
+//     Status query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out);
+//     Result<std::unique_ptr<Attachment>> attach(const cw_attach_info& info);
+//     Status map(Attachment&, cw_direction direction, cw_mapping& out);
+//     void unmap(Attachment&);
+//     Status begin_access(Attachment&, const cw_access_begin& begin);
+//     Status end_access(Attachment&, cw_access_end& end);
+//     const void* get_interface(std::string_view name);
+//     // optional, found by their presence:
+//     Status allocate(const cw_allocate_info&, cw_allocation& out);  and  void release(void* token);
+//     Status probe_write(Attachment&, const cw_probe&);  Status probe_read(Attachment&, cw_probe&);
+//   };
+//   const cw_backend table = plugin::make_table<Camera>("camera", "A camera");
+//
+// Detaching destroys the Attachment, closing destroys the device. Exceptions that escape (std::bad_alloc,
+// say) are turned into a cw_error at the edge. Threads: the host calls as backend_abi.h, rule 6, says.
+
+#include <causeway/plugin/backend_abi.h>
+#include <algorithm>
+#include <causeway/result.hpp>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace causeway::plugin {
+
+/// Copies text into a fixed field of a C struct, cut at the end if it is too long, always ended by NUL.
+template <std::size_t N>
+void copy_text(char (&field)[N], std::string_view text) noexcept {  // NOLINT: the C struct has an array
+  const std::size_t length = std::min(text.size(), N - 1);
+  std::memcpy(field, text.data(), length);
+  field[length] = '\0';
+}
+
+/// Hands a failure over the edge.
+inline std::int32_t report(const Error& failure, cw_error* out) noexcept {
+  if (out != nullptr) {
+    out->system_errno = failure.system_errno();
+    copy_text(out->operation, failure.operation());
+    copy_text(out->text, failure.detail());
+  }
+  return static_cast<std::int32_t>(failure.code());
+}
+
+/// The failure that came over the edge.
+inline Error take_error(std::int32_t status, const cw_error& failure) {
+  return Error(static_cast<Errc>(status), failure.operation, failure.text, failure.system_errno);
+}
+
+/// A versioned struct of the edge: all zero but its struct_size.
+template <class T>
+[[nodiscard]] T sized() noexcept {
+  T made{};
+  made.struct_size = sizeof(T);
+  return made;
+}
+
+/// Copies as much of a versioned struct as both sides know; members that are not there are 0.
+template <class T>
+[[nodiscard]] T sized_copy(const T& from) noexcept {
+  T to{};
+  std::memcpy(&to, &from, std::min<std::size_t>(from.struct_size, sizeof(T)));
+  to.struct_size = sizeof(T);
+  return to;
+}
+
+/// The host's services, typed. A cheap handle: copy it. Threads: thread-safe.
+class Host {
+public:
+  explicit Host(const cw_host* host) noexcept : host_(host) {}
+
+  [[nodiscard]] const cw_host* raw() const noexcept { return host_; }
+  [[nodiscard]] const cw_syscalls& syscalls() const noexcept { return *host_->syscalls; }
+
+  void log(cw_log_level level, const std::string& text) const noexcept {
+    host_->log(host_->context, level, text.c_str());
+  }
+  void count(cw_counter counter, std::uint64_t amount) const noexcept {
+    host_->count(host_->context, counter, amount);
+  }
+
+  /// A CPU address of the whole object, kept by the host while the object lives.
+  [[nodiscard]] Result<std::byte*> map_object(cw_object_ref* object) const {
+    void* address = nullptr;
+    auto failure = sized<cw_error>();
+    if (const auto status = host_->map_object(host_->context, object, &address, &failure); status != CW_OK) {
+      return take_error(status, failure);
+    }
+    return static_cast<std::byte*>(address);
+  }
+
+  /// ioctl through the injected table, repeated while it answers EINTR or EAGAIN. Returns what it returned,
+  /// or -errno. A request that may block with O_NONBLOCK wants ioctl_once.
+  [[nodiscard]] int ioctl(int fd, unsigned long request, void* argument) const noexcept {
+    int result = 0;
+    do {
+      result = ioctl_once(fd, request, argument);
+    } while (result == -EINTR || result == -EAGAIN);
+    return result;
+  }
+  [[nodiscard]] int ioctl_once(int fd, unsigned long request, void* argument) const noexcept {
+    const int result = host_->syscalls->ioctl(host_->syscalls->context, fd, request, argument);
+    return result < 0 ? -errno : result;
+  }
+
+private:
+  const cw_host* host_;
+};
+
+namespace detail {
+
+template <class Body>
+std::int32_t guarded(cw_error* error, const char* operation, Body&& body) noexcept {
+  try {
+    Status status = body();
+    return status ? CW_OK : report(status.error(), error);
+  } catch (const std::bad_alloc&) {
+    return report(Error(Errc::OutOfMemory, operation, "memory for bookkeeping could not be allocated"),
+                  error);
+  } catch (const std::exception& exception) {
+    return report(Error(Errc::Internal, operation, exception.what()), error);
+  }
+}
+
+template <class D>
+D* self(cw_device* device) noexcept {
+  return reinterpret_cast<D*>(device);
+}
+template <class D>
+typename D::Attachment& attachment(cw_attachment* handle) noexcept {
+  return *reinterpret_cast<typename D::Attachment*>(handle);
+}
+
+template <class D>
+std::int32_t enumerate(const cw_host* host, cw_device_info* devices, std::uint32_t* count, cw_error* error) {
+  return guarded(error, "enumerate", [&]() -> Status {
+    auto found = D::enumerate(Host(host));
+    if (!found) {
+      return std::move(found.error());
+    }
+    const std::size_t given = std::min<std::size_t>(*count, found->size());
+    for (std::size_t i = 0; i < given; ++i) {
+      devices[i] = (*found)[i];
+      devices[i].struct_size = sizeof(cw_device_info);
+    }
+    *count = static_cast<std::uint32_t>(found->size());
+    return {};
+  });
+}
+
+template <class D>
+std::int32_t open(const cw_host* host, const cw_open_info* info, cw_device** device, cw_error* error) {
+  return guarded(error, "open", [&]() -> Status {
+    auto opened = D::open(Host(host), sized_copy(*info));
+    if (!opened) {
+      return std::move(opened.error());
+    }
+    *device = reinterpret_cast<cw_device*>(opened->release());
+    return {};
+  });
+}
+
+template <class D>
+std::int32_t attach(cw_device* device, const cw_attach_info* info, cw_attachment** out, cw_error* error) {
+  return guarded(error, "attach", [&]() -> Status {
+    auto attached = self<D>(device)->attach(*info);
+    if (!attached) {
+      return std::move(attached.error());
+    }
+    *out = reinterpret_cast<cw_attachment*>(attached->release());
+    return {};
+  });
+}
+
+template <class D>
+std::int32_t allocate(cw_device* device, const cw_allocate_info* info, cw_allocation* out, cw_error* error) {
+  return guarded(error, "allocate", [&] { return self<D>(device)->allocate(*info, *out); });
+}
+template <class D>
+void release(cw_device* device, void* token) {
+  self<D>(device)->release(token);
+}
+template <class D>
+std::int32_t probe_write(cw_device* device, cw_attachment* handle, const cw_probe* probe, cw_error* error) {
+  return guarded(error, "probe_write",
+                 [&] { return self<D>(device)->probe_write(attachment<D>(handle), *probe); });
+}
+template <class D>
+std::int32_t probe_read(cw_device* device, cw_attachment* handle, cw_probe* probe, cw_error* error) {
+  return guarded(error, "probe_read",
+                 [&] { return self<D>(device)->probe_read(attachment<D>(handle), *probe); });
+}
+
+}  // namespace detail
+
+/// The C table of a backend class (see the top of this file). name and description must outlive it.
+template <class D>
+[[nodiscard]] cw_backend make_table(const char* name, const char* description) {
+  using namespace detail;  // NOLINT: the trampolines above
+  cw_backend table{};
+  table.struct_size = sizeof(cw_backend);
+  table.abi_version = CW_ABI_VERSION;
+  table.name = name;
+  table.description = description;
+  table.enumerate = &detail::enumerate<D>;
+  table.open = &detail::open<D>;
+  table.close = [](cw_device* device) { delete self<D>(device); };
+  table.device_info = [](cw_device* device, cw_device_info* info, cw_error* error) {
+    return guarded(error, "device_info", [&] { return self<D>(device)->info(*info); });
+  };
+  table.query_constraints = [](cw_device* device, const cw_image_desc* image, std::uint32_t usage,
+                               cw_constraints* out, cw_error* error) {
+    return guarded(error, "query_constraints",
+                   [&] { return self<D>(device)->query_constraints(*image, usage, *out); });
+  };
+  table.attach = &detail::attach<D>;
+  table.detach = [](cw_device*, cw_attachment* handle) { delete &attachment<D>(handle); };
+  table.map = [](cw_device* device, cw_attachment* handle, std::int32_t direction, cw_mapping* mapping,
+                 cw_error* error) {
+    return guarded(error, "map", [&] {
+      return self<D>(device)->map(attachment<D>(handle), static_cast<cw_direction>(direction), *mapping);
+    });
+  };
+  table.unmap = [](cw_device* device, cw_attachment* handle) {
+    self<D>(device)->unmap(attachment<D>(handle));
+  };
+  table.begin_access = [](cw_device* device, cw_attachment* handle, const cw_access_begin* begin,
+                          cw_error* error) {
+    return guarded(error, "begin_access",
+                   [&] { return self<D>(device)->begin_access(attachment<D>(handle), *begin); });
+  };
+  table.end_access = [](cw_device* device, cw_attachment* handle, cw_access_end* end, cw_error* error) {
+    return guarded(error, "end_access",
+                   [&] { return self<D>(device)->end_access(attachment<D>(handle), *end); });
+  };
+  table.get_interface = [](cw_device* device, const char* name_asked) -> const void* {
+    return self<D>(device)->get_interface(name_asked);
+  };
+  if constexpr (requires(D & device, const cw_allocate_info& info, cw_allocation& out) {
+                  device.allocate(info, out);
+                }) {
+    table.allocate = &detail::allocate<D>;
+    table.release = &detail::release<D>;
+  }
+  if constexpr (requires(D & device, typename D::Attachment & a, const cw_probe& probe) {
+                  device.probe_write(a, probe);
+                }) {
+    table.probe_write = &detail::probe_write<D>;
+  }
+  if constexpr (requires(D & device, typename D::Attachment & a, cw_probe & probe) {
+                  device.probe_read(a, probe);
+                }) {
+    table.probe_read = &detail::probe_read<D>;
+  }
+  return table;
+}
+
+}  // namespace causeway::plugin
