@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/deadline.hpp>
+#include <causeway/result.hpp>
+#include <causeway/usage.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace causeway {
+
+namespace core {
+class BufferState;
+class FrameState;
+class Turn;
+}  // namespace core
+
+/// The CPU's turn on one or more buffers: begun with SYNC START, ended with SYNC END, the same flags both
+/// times (Documentation/driver-api/dma-buf.rst, "CPU access to DMA Buffer Objects").
+///
+/// Call end() and look at its Result; an access that is dropped is ended too, but what went wrong then is
+/// only logged. The spans die with the access.
+///
+/// Threads: thread-bound.
+class CpuAccess {
+public:
+  CpuAccess(CpuAccess&&) noexcept;
+  CpuAccess& operator=(CpuAccess&&) noexcept;
+  ~CpuAccess();
+
+  /// The bytes of object i. Writing to them is right only if the access was begun for writing.
+  [[nodiscard]] std::span<std::byte> bytes(std::uint32_t object = 0) const noexcept;
+  /// The bytes of plane p of the frame, from its offset to the end of its last row.
+  [[nodiscard]] std::span<std::byte> plane(std::uint32_t p) const noexcept;
+  /// Bytes from one row of plane p to the next.
+  [[nodiscard]] std::uint32_t stride(std::uint32_t p) const noexcept;
+
+  /// Ends the turn: what the CPU wrote is visible to devices once this has succeeded.
+  /// Errors: WrongState (ended before), Io (the kernel's SYNC END failed).
+  [[nodiscard]] Status end();
+
+  explicit CpuAccess(std::unique_ptr<core::Turn> turn) noexcept;  ///< for the runtime itself
+
+private:
+  std::unique_ptr<core::Turn> turn_;
+};
+
+/// A CPU mapping of a buffer, kept and cached while the buffer lives; the kernel calls it mmap and vmap.
+/// A cheap shared handle. The bytes are reached through begin().
+///
+/// Threads: thread-safe.
+class CpuMapping {
+public:
+  /// Starts the CPU's turn. Waits until devices are done, at most until the deadline.
+  /// usage: Usage::Read, Write or ReadWrite.
+  /// Errors: Busy (a device or another thread has its turn), TimedOut, Unsupported (writing to a read-only
+  /// buffer), Io.
+  [[nodiscard]] Result<CpuAccess> begin(Usage usage, Deadline deadline) const;
+  [[nodiscard]] std::uint64_t size() const noexcept;
+
+  explicit CpuMapping(std::shared_ptr<core::BufferState> buffer) noexcept;  ///< for the runtime itself
+
+private:
+  std::shared_ptr<core::BufferState> buffer_;
+};
+
+}  // namespace causeway

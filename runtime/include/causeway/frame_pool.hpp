@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/constraints.hpp>
+#include <causeway/frame.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace causeway {
+
+namespace core {
+class PoolState;
+}  // namespace core
+
+/// One frame of a pool: a light reference, valid while the pool lives. Threads: reentrant.
+class FrameRef {
+public:
+  [[nodiscard]] const Frame& frame() const noexcept { return *frame_; }
+  /// The frame's place in its pool.
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+  /// The frame as this device sees it: one load. For a device that took no part in the negotiation, a mapping
+  /// that is not valid.
+  [[nodiscard]] const Mapping& on(const Device& device) const noexcept { return *views_[device.slot()]; }
+
+  FrameRef(const Frame* frame, const Mapping* const* views, std::uint32_t index) noexcept
+      : frame_(frame), views_(views), index_(index) {}  ///< for the runtime itself
+
+private:
+  const Frame* frame_;
+  const Mapping* const* views_;
+  std::uint32_t index_;
+};
+
+/// A frame on loan from its pool; given back when this object goes. Keeps the pool alive.
+/// Threads: reentrant; may be let go on another thread than took it.
+class FrameLease {
+public:
+  FrameLease(FrameLease&& other) noexcept;
+  FrameLease& operator=(FrameLease&& other) noexcept;
+  ~FrameLease();
+
+  [[nodiscard]] const FrameRef& operator*() const noexcept { return ref_; }
+  [[nodiscard]] const FrameRef* operator->() const noexcept { return &ref_; }
+
+  FrameLease(std::shared_ptr<core::PoolState> pool, FrameRef ref) noexcept;  ///< for the runtime itself
+
+private:
+  std::shared_ptr<core::PoolState> pool_;
+  FrameRef ref_;
+};
+
+/// How an allocation came about: for people, and for reports.
+struct AllocationReport {
+  struct Refusal {
+    std::string exporter;
+    std::string reason;  ///< a whole sentence
+  };
+  struct Import {
+    std::string device;  ///< the device's name
+    std::string backend;
+    std::string import_path;  ///< "dma-buf", "host-pointer"
+    AliasVerdict verdict;     ///< the weakest of all frames
+  };
+  std::string exporter;  ///< who made the memory
+  std::vector<Refusal> refused;
+  std::vector<Import> imports;
+};
+
+/// Frames made together: allocated, attached, mapped and proved on every device of the negotiation.
+/// A cheap shared handle. Threads: thread-safe.
+class FramePool {
+public:
+  [[nodiscard]] std::uint32_t size() const noexcept;
+  /// Frame i, whether it is on loan or not; for streams that pair frames with queue indices. i < size().
+  [[nodiscard]] FrameRef frame(std::uint32_t i) const noexcept;
+  /// Takes a free frame, waiting for one until the deadline. Errors: TimedOut.
+  [[nodiscard]] Result<FrameLease> acquire(Deadline deadline);
+
+  [[nodiscard]] const AllocationPlan& plan() const noexcept;
+  [[nodiscard]] const AllocationReport& report() const noexcept;
+
+  explicit FramePool(std::shared_ptr<core::PoolState> state) noexcept;  ///< for the runtime itself
+
+private:
+  std::shared_ptr<core::PoolState> state_;
+};
+
+}  // namespace causeway

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/plugin/backend_abi.h>
+#include <causeway/constraints.hpp>
+#include <causeway/counters.hpp>
+#include <causeway/device.hpp>
+#include <causeway/dma_buf.hpp>
+#include <causeway/frame_pool.hpp>
+#include <causeway/result.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace causeway {
+
+namespace core {
+class RuntimeState;
+}  // namespace core
+
+enum class LogLevel : std::int32_t { Debug = 0, Info = 1, Warning = 2, Error = 3 };
+
+/// How to make a Runtime. The defaults are right for a program; the rest is for tests and for special cases.
+struct RuntimeOptions {
+  /// Stands in for the kernel; must outlive the runtime. null: the real one.
+  const cw_syscalls* syscalls = nullptr;
+  /// Backends beside the built-in ones.
+  std::vector<cw_backend_entry> backends{};
+  /// Leave the built-in backends out.
+  bool builtin_backends = true;
+  /// Where messages go; called from any thread, never with a lock held. Default: warnings and errors to
+  /// stderr.
+  std::function<void(LogLevel, std::string_view)> log{};
+};
+
+/// What made a buffer possible, or did not.
+struct ExporterInfo {
+  std::string name;  ///< "udmabuf", "dma_heap:system", "memfd"
+  bool available = false;
+  std::string explanation;  ///< a whole sentence: what was tried, and why it is not available
+};
+
+/// Gathers who will use the frames, then makes them. A builder: chain the calls, then allocate().
+/// Threads: thread-bound.
+class Negotiation {
+public:
+  /// A device that will use the frames, and how. Asks the device for its constraints at allocate() or plan().
+  Negotiation& with(const Device& device, Usage usage);
+  /// Take this exporter alone ("udmabuf", "dma_heap", "dma_heap:system", "memfd") instead of the ladder.
+  Negotiation& exporter(std::string name);
+  /// A name that debugging tools show (DMA_BUF_SET_NAME; at most 31 bytes arrive there).
+  Negotiation& name(std::string name);
+  /// Accept drivers that work on a copy; without it such an import is refused.
+  Negotiation& allow_copy();
+
+  /// What would be allocated. May talk to the devices: a camera sets its format and answers its strides.
+  [[nodiscard]] Result<AllocationPlan> plan() const;
+  /// Makes count frames, attached, mapped and proved on every device. Rungs of the ladder are tried with the
+  /// real size until one suits all; FramePool::report() says which, and why others did not.
+  /// Errors: as negotiate(); Unsupported with the reason of each rung when none suits; OutOfFds, OutOfMemory.
+  [[nodiscard]] Result<FramePool> allocate(std::uint32_t count) const;
+
+  Negotiation(std::shared_ptr<core::RuntimeState> runtime, FrameDesc desc);  ///< for the runtime itself
+
+private:
+  struct Party {
+    Device device;
+    Usage usage;
+  };
+  std::shared_ptr<core::RuntimeState> runtime_;
+  FrameDesc desc_;
+  std::vector<Party> parties_;
+  std::string exporter_;
+  std::string name_ = "causeway";
+  bool allow_copy_ = false;
+};
+
+/// The root: exporters, backends, and the buffers known by identity. An explicit object; several may coexist,
+/// and share nothing. A cheap shared handle; what it made keeps it alive.
+///
+/// Threads: thread-safe.
+class Runtime {
+public:
+  /// Errors: InvalidArgument (a system-call table with holes), Incompatible (a backend of another ABI).
+  [[nodiscard]] static Result<Runtime> create(RuntimeOptions options = {});
+
+  /// The devices of one backend ("vulkan"), or of all if empty. A backend that fails to look is logged, and
+  /// counts as having none. Errors: NotFound (no such backend).
+  [[nodiscard]] Result<std::vector<DeviceInfo>> devices(std::string_view backend = {});
+  /// Errors: NotFound (no such backend, or no such device), Permission, and the backend's.
+  [[nodiscard]] Result<Device> open_device(std::string_view backend, const OpenOptions& options = {});
+  /// The names of the backends.
+  [[nodiscard]] std::vector<std::string> backends() const;
+  /// What can allocate here, in the order of the ladder. Tries each once with one page.
+  [[nodiscard]] std::vector<ExporterInfo> exporters();
+
+  [[nodiscard]] Negotiation negotiate(FrameDesc desc);
+  /// One buffer by hand. size in bytes, rounded up to pages. exporter: as Negotiation::exporter; empty: the
+  /// ladder. Errors: InvalidArgument (size 0), NotFound (no such exporter), OutOfMemory, OutOfFds,
+  /// Unsupported.
+  [[nodiscard]] Result<DmaBuf> allocate(std::uint64_t size, std::string_view exporter = {},
+                                        std::string_view name = "causeway");
+
+  /// What was copied, waited for and synchronised since the start.
+  [[nodiscard]] Counters counters() const noexcept;
+  /// The library's one function that copies bytes between buffers: memcpy, counted. Sizes must be equal.
+  void copy(std::span<std::byte> to, std::span<const std::byte> from) noexcept;
+
+  explicit Runtime(std::shared_ptr<core::RuntimeState> state) noexcept;  ///< for the runtime itself
+  [[nodiscard]] const std::shared_ptr<core::RuntimeState>& state() const noexcept { return state_; }
+
+private:
+  std::shared_ptr<core::RuntimeState> state_;
+};
+
+}  // namespace causeway
