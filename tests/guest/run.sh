@@ -188,10 +188,11 @@ write_settings
 start_qemu
 watch_qemu
 if ! [ -e "$CONTROL/ready" ] && [ "$ACCEL" = kvm ] && [ "${CAUSEWAY_GUEST_ACCEL:-auto}" = auto ]; then
-    say "KVM failed although its probe had passed; from now on the guest runs without it"
-    remember_accelerator tcg
+    say "The guest did not start under KVM, although its probe had passed; trying without"
+    set_accelerator tcg
     start_qemu
     watch_qemu
+    [ ! -e "$CONTROL/ready" ] || remember_accelerator tcg
 fi
 keep_log
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# ./dev test: the tests by tier, with a sum at the end. See docs/testing.md.
+# shellcheck shell=bash
+
+TIERS=(unit host guest hardware)
+
+cmd_test() {
+    parse_preset "$@"
+    local wanted=("${ARGS[@]}") tier
+    [ ${#wanted[@]} -gt 0 ] || wanted=("${TIERS[@]}")
+    for tier in "${wanted[@]}"; do
+        [[ " ${TIERS[*]} " == *" $tier "* ]] || usage_error "there is no test tier \"$tier\" (there are: ${TIERS[*]})."
+    done
+    need build build "$PRESET"
+    local results=$CAUSEWAY_ROOT/build/$PRESET/results
+    for tier in "${wanted[@]}"; do
+        rm -rf "${results:?}/$tier"
+        mkdir -p "$results/$tier"
+        step "Tests of the tier $tier"
+        if [ "$tier" = guest ]; then
+            test_in_guest "build/$PRESET" "$results/guest"
+        else
+            test_here "build/$PRESET" "$tier" "$results/$tier"
+        fi
+    done
+    # The summary's last line is the last line of all.
+    /usr/bin/python3 tools/dev/summary.py "$results" "${wanted[@]}"
+}
+
+# Whether tests failed is read from the results, which say more than ctest's exit code.
+test_here() {
+    local jobs=1 without_aslr=()
+    # Cameras, GPUs and FPGAs are there once only.
+    [ "$2" = hardware ] || jobs=$(nproc)
+    # ThreadSanitizer of GCC 12 cannot live with the address randomisation of newer kernels.
+    if [ "$1" = build/tsan ] && setarch -R true 2>/dev/null; then without_aslr=(setarch -R); fi
+    [ "$2" != hardware ] || say_hardware >"$3/nothing_run"
+    "${without_aslr[@]}" ctest --test-dir "$1" -L "^$2\$" -j "$jobs" --output-on-failure --output-junit "$3/ctest.junit" || true
+}
+
+test_in_guest() {
+    local status=0 started=$SECONDS
+    tests/guest/selftest.sh --junit "$2/selftest.junit" || true
+    note "Starting the guest"
+    tests/guest/run.sh --results "$2" --log "$2/kernel.log" -- \
+        ctest --test-dir "$CAUSEWAY_ROOT/$1" -L '^guest$' --output-on-failure --output-junit "$2/ctest.junit" || status=$?
+    note "The guest ran for $((SECONDS - started)) s. Its kernel log: ${2#"$CAUSEWAY_ROOT"/}/kernel.log"
+    case $status in
+    124 | 125) printf 'The guest did not run all tests (exit code %s); the reason is printed above.\n' "$status" >"$2/tier_failed" ;;
+    esac
+    . tests/guest/kernel_log.sh
+    kernel_log_complaints "$2/kernel.log" >"$2/kernel_complaints" 2>/dev/null || true
+}
+
+# Why the tier hardware may have run nothing.
+say_hardware() {
+    local found=() path
+    for path in /dev/dri/renderD* /dev/video* /dev/nvidia[0-9]* /dev/dfl-port.* /dev/xfpga /dev/xdma*; do
+        [ ! -e "$path" ] || found+=("$path")
+    done
+    if [ ${#found[@]} -eq 0 ]; then
+        printf 'no GPU, camera or FPGA found on this machine\n'
+    else
+        printf 'no test is registered for what this machine has: %s\n' "${found[*]}"
+    fi
+}
