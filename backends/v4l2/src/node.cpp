@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <limits>
+
+#include "formats.hpp"
+#include "text.hpp"
+
+namespace causeway::v4l2_backend {
+namespace {
+
+// A driver that never ends its list must not hang us; real ones offer a few dozen entries.
+constexpr std::uint32_t kMaxListed = 512;
+
+PixelFormat from_single(const v4l2_pix_format& raw) {
+  PixelFormat format{.fourcc = raw.pixelformat,
+                     .width = raw.width,
+                     .height = raw.height,
+                     .field = raw.field,
+                     .colorspace = raw.colorspace};
+  format.planes[0] = {.stride = raw.bytesperline, .size = raw.sizeimage};
+  if (raw.priv == V4L2_PIX_FMT_PRIV_MAGIC) {  // otherwise the fields beyond it are not filled
+    format.ycbcr_encoding = raw.ycbcr_enc;
+    format.quantization = raw.quantization;
+    format.transfer_function = raw.xfer_func;
+  }
+  return format;
+}
+
+PixelFormat from_multi(const v4l2_pix_format_mplane& raw) {
+  PixelFormat format{.fourcc = raw.pixelformat,
+                     .width = raw.width,
+                     .height = raw.height,
+                     .field = raw.field,
+                     .colorspace = raw.colorspace,
+                     .ycbcr_encoding = raw.ycbcr_enc,
+                     .quantization = raw.quantization,
+                     .transfer_function = raw.xfer_func,
+                     .memory_planes = std::min<std::uint32_t>(raw.num_planes, CW_MAX_PLANES)};
+  for (std::uint32_t p = 0; p < format.memory_planes; ++p) {
+    format.planes.at(p) = {.stride = raw.plane_fmt[p].bytesperline, .size = raw.plane_fmt[p].sizeimage};
+  }
+  return format;
+}
+
+void to_raw(const PixelFormat& format, bool multi_planar, v4l2_format& raw) {
+  if (!multi_planar) {
+    auto& pix = raw.fmt.pix;
+    pix.width = format.width;
+    pix.height = format.height;
+    pix.pixelformat = format.fourcc;
+    pix.field = format.field;
+    pix.bytesperline = format.planes[0].stride;
+    pix.priv = V4L2_PIX_FMT_PRIV_MAGIC;
+    return;
+  }
+  auto& pix = raw.fmt.pix_mp;
+  pix.width = format.width;
+  pix.height = format.height;
+  pix.pixelformat = format.fourcc;
+  pix.field = format.field;
+  pix.num_planes = static_cast<std::uint8_t>(format.memory_planes);
+  for (std::uint32_t p = 0; p < format.memory_planes; ++p) {
+    pix.plane_fmt[p].bytesperline = format.planes.at(p).stride;
+  }
+}
+
+/// A v4l2_buffer together with the planes that it points to.
+struct Buffer {
+  explicit Buffer(std::uint32_t type) {
+    raw.type = type;
+    raw.memory = V4L2_MEMORY_DMABUF;
+    if (type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE) {
+      raw.m.planes = planes.data();
+      raw.length = static_cast<std::uint32_t>(planes.size());
+    }
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  v4l2_buffer raw{};
+  std::array<v4l2_plane, VIDEO_MAX_PLANES> planes{};
+};
+
+}  // namespace
+
+Error Node::failure(int system_errno, const char* operation, const std::string& what) const {
+  if (system_errno == ENODEV) {
+    return Error(Errc::DeviceLost, operation,
+                 words("the camera ", path_, " is gone: it was unplugged or its driver was unbound"), ENODEV);
+  }
+  return Error(errc_from_errno(system_errno), operation, words("the camera ", path_, " ", what),
+               system_errno);
+}
+
+Result<v4l2_capability> Node::identify() {
+  v4l2_capability capability{};
+  if (const int result = host_.ioctl(fd_.get(), VIDIOC_QUERYCAP, &capability); result < 0) {
+    if (result == -ENOTTY || result == -EINVAL) {
+      return Error(Errc::Unsupported, "VIDIOC_QUERYCAP",
+                   words(path_, " is no V4L2 device: it does not answer VIDIOC_QUERYCAP"), -result);
+    }
+    return failure(-result, "VIDIOC_QUERYCAP", "does not say what it is");
+  }
+  // Without DEVICE_CAPS (drivers before 3.4) the physical device's bits are all there is.
+  if ((capability.capabilities & V4L2_CAP_DEVICE_CAPS) == 0) {
+    capability.device_caps = capability.capabilities;
+  }
+  const std::uint32_t caps = capability.device_caps;
+  if ((caps & (V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE)) == 0) {
+    return Error(Errc::Unsupported, "VIDIOC_QUERYCAP",
+                 words(path_, " is a V4L2 device, but does not capture video: its device_caps are 0x",
+                       std::hex, caps));
+  }
+  if ((caps & V4L2_CAP_STREAMING) == 0) {
+    return Error(
+        Errc::Unsupported, "VIDIOC_QUERYCAP",
+        words(path_, " captures video, but does not stream: without streaming I/O it cannot take dma-bufs"));
+  }
+  type_ = (caps & V4L2_CAP_VIDEO_CAPTURE_MPLANE) != 0 ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
+                                                      : V4L2_BUF_TYPE_VIDEO_CAPTURE;
+  return capability;
+}
+
+Result<std::vector<v4l2_fmtdesc>> Node::formats() const {
+  std::vector<v4l2_fmtdesc> found;
+  for (std::uint32_t index = 0; index < kMaxListed; ++index) {
+    v4l2_fmtdesc entry{};
+    entry.index = index;
+    entry.type = type_;
+    const int result = host_.ioctl(fd_.get(), VIDIOC_ENUM_FMT, &entry);
+    if (result == -EINVAL) {
+      break;
+    }
+    if (result < 0) {
+      return failure(-result, "VIDIOC_ENUM_FMT", "does not list its formats");
+    }
+    found.push_back(entry);
+  }
+  return found;
+}
+
+Result<std::vector<v4l2_frmsizeenum>> Node::sizes(std::uint32_t fourcc) const {
+  std::vector<v4l2_frmsizeenum> found;
+  for (std::uint32_t index = 0; index < kMaxListed; ++index) {
+    v4l2_frmsizeenum entry{};
+    entry.index = index;
+    entry.pixel_format = fourcc;
+    const int result = host_.ioctl(fd_.get(), VIDIOC_ENUM_FRAMESIZES, &entry);
+    if (result == -EINVAL || result == -ENOTTY || result == -ENODATA) {
+      break;
+    }
+    if (result < 0) {
+      return failure(-result, "VIDIOC_ENUM_FRAMESIZES", "does not list its frame sizes");
+    }
+    found.push_back(entry);
+    if (entry.type != V4L2_FRMSIZE_TYPE_DISCRETE) {
+      break;  // a range is a list of one
+    }
+  }
+  return found;
+}
+
+Result<std::vector<v4l2_frmivalenum>> Node::intervals(std::uint32_t fourcc, std::uint32_t width,
+                                                      std::uint32_t height) const {
+  std::vector<v4l2_frmivalenum> found;
+  for (std::uint32_t index = 0; index < kMaxListed; ++index) {
+    v4l2_frmivalenum entry{};
+    entry.index = index;
+    entry.pixel_format = fourcc;
+    entry.width = width;
+    entry.height = height;
+    const int result = host_.ioctl(fd_.get(), VIDIOC_ENUM_FRAMEINTERVALS, &entry);
+    if (result == -EINVAL || result == -ENOTTY || result == -ENODATA) {
+      break;
+    }
+    if (result < 0) {
+      return failure(-result, "VIDIOC_ENUM_FRAMEINTERVALS", "does not list its frame intervals");
+    }
+    found.push_back(entry);
+    if (entry.type != V4L2_FRMIVAL_TYPE_DISCRETE) {
+      break;
+    }
+  }
+  return found;
+}
+
+Result<PixelFormat> Node::exchange_format(unsigned long request, const char* operation,
+                                          const PixelFormat& wanted) const {
+  v4l2_format raw{};
+  raw.type = type_;
+  to_raw(wanted, multi_planar(), raw);
+  if (const int result = host_.ioctl(fd_.get(), request, &raw); result < 0) {
+    const std::string asked = words(fourcc_text(wanted.fourcc), " at ", wanted.width, "x", wanted.height);
+    if (result == -EBUSY) {
+      return Error(Errc::Busy, operation,
+                   words("the camera ", path_, " does not change its format to ", asked,
+                         " now: it holds buffers of another format, or another program uses it"),
+                   EBUSY);
+    }
+    return failure(-result, operation, words("refuses the format ", asked));
+  }
+  return multi_planar() ? from_multi(raw.fmt.pix_mp) : from_single(raw.fmt.pix);
+}
+
+Result<PixelFormat> Node::get_format() const {
+  v4l2_format raw{};
+  raw.type = type_;
+  if (!multi_planar()) {
+    raw.fmt.pix.priv = V4L2_PIX_FMT_PRIV_MAGIC;
+  }
+  if (const int result = host_.ioctl(fd_.get(), VIDIOC_G_FMT, &raw); result < 0) {
+    return failure(-result, "VIDIOC_G_FMT", "does not tell its format");
+  }
+  return multi_planar() ? from_multi(raw.fmt.pix_mp) : from_single(raw.fmt.pix);
+}
+
+Result<PixelFormat> Node::try_format(const PixelFormat& wanted) const {
+  return exchange_format(VIDIOC_TRY_FMT, "VIDIOC_TRY_FMT", wanted);
+}
+
+Result<PixelFormat> Node::set_format(const PixelFormat& wanted) const {
+  return exchange_format(VIDIOC_S_FMT, "VIDIOC_S_FMT", wanted);
+}
+
+Result<std::uint32_t> Node::request_buffers(std::uint32_t count) const {
+  v4l2_requestbuffers request{};
+  request.count = count;
+  request.type = type_;
+  request.memory = V4L2_MEMORY_DMABUF;
+  if (const int result = host_.ioctl(fd_.get(), VIDIOC_REQBUFS, &request); result < 0) {
+    if (result == -EINVAL) {
+      return Error(
+          Errc::Unsupported, "VIDIOC_REQBUFS",
+          words("the camera ", path_, " does not take dma-bufs: its driver refuses V4L2_MEMORY_DMABUF"),
+          EINVAL);
+    }
+    if (result == -EBUSY) {
+      return Error(Errc::Busy, "VIDIOC_REQBUFS", words("the camera ", path_, " is in use by another program"),
+                   EBUSY);
+    }
+    return failure(-result, "VIDIOC_REQBUFS", words("does not make room for ", count, " buffers"));
+  }
+  return request.count;
+}
+
+Status Node::hand_over(unsigned long request, const char* operation, std::uint32_t index,
+                       std::span<const PlaneMemory> memory) const {
+  Buffer buffer(type_);
+  buffer.raw.index = index;
+  if (multi_planar()) {
+    buffer.raw.length = static_cast<std::uint32_t>(memory.size());
+    for (std::size_t p = 0; p < memory.size(); ++p) {
+      buffer.planes.at(p).m.fd = memory[p].fd;
+      buffer.planes.at(p).length = memory[p].length;
+    }
+  } else {
+    buffer.raw.m.fd = memory[0].fd;
+    buffer.raw.length = memory[0].length;
+  }
+  if (const int result = host_.ioctl(fd_.get(), request, &buffer.raw); result < 0) {
+    if (result == -EIO) {
+      return Error(
+          Errc::Io, operation,
+          words("the camera ", path_, " takes no more buffers: its driver reported a fatal error; stop the",
+                " stream and start it again"),
+          EIO);
+    }
+    return failure(-result, operation, words("refuses buffer ", index));
+  }
+  return {};
+}
+
+Status Node::prepare(std::uint32_t index, std::span<const PlaneMemory> memory) const {
+  return hand_over(VIDIOC_PREPARE_BUF, "VIDIOC_PREPARE_BUF", index, memory);
+}
+
+Status Node::queue(std::uint32_t index, std::span<const PlaneMemory> memory) const {
+  return hand_over(VIDIOC_QBUF, "VIDIOC_QBUF", index, memory);
+}
+
+Result<std::optional<Filled>> Node::dequeue() const {
+  Buffer buffer(type_);
+  int result = 0;
+  do {  // EAGAIN is an answer here: no frame yet
+    result = host_.ioctl_once(fd_.get(), VIDIOC_DQBUF, &buffer.raw);
+  } while (result == -EINTR);
+  if (result == -EAGAIN) {
+    return std::optional<Filled>{};
+  }
+  if (result == -EIO) {
+    return Error(
+        Errc::Io, "VIDIOC_DQBUF",
+        words("the camera ", path_, " stopped delivering: its driver reported a fatal error; stop the stream",
+              " and start it again"),
+        EIO);
+  }
+  if (result < 0) {
+    return failure(-result, "VIDIOC_DQBUF", "gives no frame back");
+  }
+  const v4l2_buffer& raw = buffer.raw;
+  Filled filled{.index = raw.index,
+                .sequence = raw.sequence,
+                .flags = raw.flags,
+                .timestamp_ns = std::int64_t{raw.timestamp.tv_sec} * 1'000'000'000 +
+                                std::int64_t{raw.timestamp.tv_usec} * 1'000,
+                .memory_planes = multi_planar() ? std::min<std::uint32_t>(raw.length, CW_MAX_PLANES) : 1,
+                .bytes_used = {}};
+  if (multi_planar()) {
+    for (std::uint32_t p = 0; p < filled.memory_planes; ++p) {
+      filled.bytes_used.at(p) = buffer.planes.at(p).bytesused;
+    }
+  } else {
+    filled.bytes_used[0] = raw.bytesused;
+  }
+  return std::optional<Filled>(filled);
+}
+
+Status Node::stream_on() const {
+  auto type = static_cast<int>(type_);
+  if (const int result = host_.ioctl(fd_.get(), VIDIOC_STREAMON, &type); result < 0) {
+    if (result == -ENOSPC) {
+      return Error(
+          Errc::Busy, "VIDIOC_STREAMON",
+          words("the camera ", path_, " does not start: its bus has no bandwidth left for this format; stop",
+                " another device there, or take a smaller or compressed format"),
+          ENOSPC);
+    }
+    if (result == -EPIPE || result == -ENOLINK) {
+      return Error(Errc::Unsupported, "VIDIOC_STREAMON",
+                   words("the camera ", path_,
+                         " does not start: the links or formats of its media pipeline do not fit",
+                         " together; set them with media-ctl"),
+                   -result);
+    }
+    return failure(-result, "VIDIOC_STREAMON", "does not start");
+  }
+  return {};
+}
+
+Status Node::stream_off() const {
+  auto type = static_cast<int>(type_);
+  if (const int result = host_.ioctl(fd_.get(), VIDIOC_STREAMOFF, &type); result < 0) {
+    return failure(-result, "VIDIOC_STREAMOFF", "does not stop");
+  }
+  return {};
+}
+
+Result<short> Node::wait(Deadline deadline) const {
+  const auto& calls = host_.syscalls();
+  while (true) {
+    pollfd entry{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.left()).count();
+    const timespec timeout{.tv_sec = static_cast<time_t>(left / 1'000'000'000),
+                           .tv_nsec = static_cast<long>(left % 1'000'000'000)};
+    const int ready = calls.ppoll(calls.context, &entry, 1, deadline.is_never() ? nullptr : &timeout);
+    if (ready > 0) {
+      return entry.revents;
+    }
+    if (ready == 0) {
+      return short{0};
+    }
+    if (errno != EINTR && errno != EAGAIN) {
+      return failure(errno, "ppoll", "cannot be waited for");
+    }
+  }
+}
+
+std::string Node::input_trouble() const {
+  int current = 0;
+  v4l2_input input{};
+  if (host_.ioctl(fd_.get(), VIDIOC_G_INPUT, &current) < 0) {
+    return {};
+  }
+  input.index = static_cast<std::uint32_t>(current);
+  if (host_.ioctl(fd_.get(), VIDIOC_ENUMINPUT, &input) < 0) {
+    return {};
+  }
+  if ((input.status & V4L2_IN_ST_NO_POWER) != 0) {
+    return "no power";
+  }
+  if ((input.status & V4L2_IN_ST_NO_SIGNAL) != 0) {
+    return "no signal";
+  }
+  if ((input.status & (V4L2_IN_ST_NO_H_LOCK | V4L2_IN_ST_NO_SYNC)) != 0) {
+    return "a signal that it cannot lock on to";
+  }
+  return {};
+}
+
+}  // namespace causeway::v4l2_backend
