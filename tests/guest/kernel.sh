@@ -41,7 +41,9 @@ fetch_kernel() {
         fi
     fi
     dpkg-deb -x "$work"/linux-image-*.deb "$work/unpacked"
-    depmod -b "$work/unpacked" "$(basename "$work"/unpacked/lib/modules/*)"
+    # Debian 13's package has its modules below usr/.
+    [ -d "$work/unpacked/lib/modules" ] || ln -s usr/lib "$work/unpacked/lib"
+    depmod -b "$work/unpacked" "$(basename "$work"/unpacked/lib/modules/*)" || die "depmod failed in $work/unpacked"
     touch "$work/unpacked/complete"
     rm -rf "$dir"
     mv "$work/unpacked" "$dir"

@@ -10,7 +10,7 @@ ninja-build              | main  | runs the build
 ccache                   | main  | makes a second build quick
 pkg-config               | main  | finds libraries
 git                      | main  | version control, lists the files to check
-python3                  | main  | sums up the test results, builds the shaders into headers
+python3                  | main  | sums up the test results
 libexpected-dev          | main  | tl::expected, below Result<T>
 libfmt-dev               | main  | messages
 libcli11-dev             | main  | command lines of samples and tools

@@ -15,7 +15,7 @@ cmd_setup() {
 setup() {
     [ -z "${SETUP_DONE:-}" ] || return 0
     SETUP_DONE=1
-    local ID='' VERSION_ID=''
+    local ID='' VERSION_ID='' VERSION_CODENAME=''
     # shellcheck source=/dev/null
     [ ! -r /etc/os-release ] || . /etc/os-release
     case $ID$VERSION_ID in
@@ -62,14 +62,15 @@ list_missing() {
 
 install_missing() {
     local log=build/logs/setup.log
+    local missing=("${MISSING_NEWER[@]}" "${MISSING_MAIN[@]}")
     AS_ROOT=()
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || fail "these packages are missing, and this user is neither root nor has sudo:" \
-            "${MISSING_NEWER[*]} ${MISSING_MAIN[*]}. As root, run: $CAUSEWAY_ROOT/dev setup"
+            "${missing[*]}. As root, run: $CAUSEWAY_ROOT/dev setup"
         AS_ROOT=(sudo)
         [ "${CI:-}" != true ] || AS_ROOT=(sudo -n)
     fi
-    step "Installing what is missing (log: $log)"
+    step "Installing what is missing: ${#missing[@]} packages (log: $log)"
     printf '%s\n' "${MISSING_WHY[@]}" | awk -F'|' '{ printf "    %-24s %s\n", $1, $2 }'
 
     step "Reading the package lists"
@@ -81,11 +82,11 @@ install_missing() {
             release=(-t bookworm-backports)
             mapfile -t -O ${#MISSING_NEWER[@]} MISSING_NEWER < <(mesa_parts_to_upgrade)
         fi
-        step "Installing ${#MISSING_NEWER[@]} packages${release:+ from bookworm-backports}, and what they depend on"
+        step "Installing from ${release[1]:-$VERSION_CODENAME}"
         apt_install "$log" "${release[@]}" "${MISSING_NEWER[@]}"
     fi
     if [ ${#MISSING_MAIN[@]} -gt 0 ]; then
-        step "Installing ${#MISSING_MAIN[@]} packages, and what they depend on"
+        step "Installing from $VERSION_CODENAME"
         apt_install "$log" "${MISSING_MAIN[@]}"
     fi
     list_missing

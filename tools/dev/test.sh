@@ -42,8 +42,9 @@ test_in_guest() {
     local status=0 started=$SECONDS
     tests/guest/selftest.sh --junit "$2/selftest.junit" || true
     note "Starting the guest"
+    # Without a terminal, so that output comes as it is and Ctrl-C ends it.
     tests/guest/run.sh --results "$2" --log "$2/kernel.log" -- \
-        ctest --test-dir "$CAUSEWAY_ROOT/$1" -L '^guest$' --output-on-failure --output-junit "$2/ctest.junit" || status=$?
+        ctest --test-dir "$CAUSEWAY_ROOT/$1" -L '^guest$' --output-on-failure --output-junit "$2/ctest.junit" </dev/null || status=$?
     note "The guest ran for $((SECONDS - started)) s. Its kernel log: ${2#"$CAUSEWAY_ROOT"/}/kernel.log"
     case $status in
     124 | 125) printf 'The guest did not run all tests (exit code %s); the reason is printed above.\n' "$status" >"$2/tier_failed" ;;
