@@ -16,7 +16,6 @@ namespace causeway {
 class Device;
 namespace core {
 class AttachmentState;
-class Turn;
 }  // namespace core
 
 /// A device's turn on a buffer or frame. While it lasts nobody else may write, and, if it is for writing,
@@ -34,10 +33,14 @@ public:
   /// Errors: WrongState (ended before), the backend's, Io.
   [[nodiscard]] Status end();
 
-  explicit Access(std::unique_ptr<core::Turn> turn) noexcept;  ///< for the runtime itself
+  Access(std::shared_ptr<core::AttachmentState> attachment,
+         Usage usage) noexcept;  ///< for the runtime itself
 
 private:
-  std::unique_ptr<core::Turn> turn_;
+  void abandon() noexcept;
+
+  std::shared_ptr<core::AttachmentState> attachment_;  // null once ended
+  Usage usage_;
 };
 
 /// A device's view of attached memory: what dma_buf_map_attachment() gives. It lasts until it is dropped;

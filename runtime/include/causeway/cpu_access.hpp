@@ -9,14 +9,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 namespace causeway {
 
 namespace core {
-class BufferState;
 class FrameState;
-class Turn;
 }  // namespace core
 
 /// The CPU's turn on one or more buffers: begun with SYNC START, ended with SYNC END, the same flags both
@@ -43,10 +40,13 @@ public:
   /// Errors: WrongState (ended before), Io (the kernel's SYNC END failed).
   [[nodiscard]] Status end();
 
-  explicit CpuAccess(std::unique_ptr<core::Turn> turn) noexcept;  ///< for the runtime itself
+  CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage) noexcept;  ///< for the runtime itself
 
 private:
-  std::unique_ptr<core::Turn> turn_;
+  void abandon() noexcept;
+
+  std::shared_ptr<const core::FrameState> frame_;  // null once ended
+  Usage usage_;
 };
 
 /// A CPU mapping of a buffer, kept and cached while the buffer lives; the kernel calls it mmap and vmap.
@@ -62,10 +62,10 @@ public:
   [[nodiscard]] Result<CpuAccess> begin(Usage usage, Deadline deadline) const;
   [[nodiscard]] std::uint64_t size() const noexcept;
 
-  explicit CpuMapping(std::shared_ptr<core::BufferState> buffer) noexcept;  ///< for the runtime itself
+  explicit CpuMapping(std::shared_ptr<const core::FrameState> frame) noexcept;  ///< for the runtime itself
 
 private:
-  std::shared_ptr<core::BufferState> buffer_;
+  std::shared_ptr<const core::FrameState> frame_;
 };
 
 }  // namespace causeway

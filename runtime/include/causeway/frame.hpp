@@ -48,6 +48,7 @@ public:
   [[nodiscard]] Result<Attachment> attach(const Device& device, Usage usage) const;
 
   explicit Frame(std::shared_ptr<const core::FrameState> state) noexcept;  ///< for the runtime itself
+  [[nodiscard]] const std::shared_ptr<const core::FrameState>& state() const noexcept { return state_; }
 
 private:
   std::shared_ptr<const core::FrameState> state_;

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/allocation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/attachment_state.hpp"
+#include "core/buffer_state.hpp"
+#include "core/pool_state.hpp"
+
+namespace causeway::core {
+namespace {
+
+Direction direction_of(Usage usage) noexcept {
+  if (reads(usage) && writes(usage)) {
+    return Direction::Bidirectional;
+  }
+  return writes(usage) ? Direction::FromDevice : Direction::ToDevice;
+}
+
+/// One rung: all frames from one exporter, or why not.
+class Rung {
+public:
+  Rung(const std::shared_ptr<RuntimeState>& runtime, const Exporter& exporter, const AllocationPlan& plan,
+       const AllocationRequest& request)
+      : runtime_(runtime), exporter_(exporter), plan_(plan), request_(request) {}
+
+  Status climb() {
+    for (std::uint32_t i = 0; i < request_.count; ++i) {
+      auto frame = make_frame();
+      if (!frame) {
+        return std::move(frame.error());
+      }
+      members_.push_back({.frame = std::move(*frame), .mappings = {}});
+    }
+    for (std::size_t d = 0; d < request_.devices.size(); ++d) {
+      if (auto mapped = map_all_on(request_.devices[d], request_.usages[d]); !mapped) {
+        return mapped;
+      }
+    }
+    return {};
+  }
+
+  std::vector<PoolState::Member> take_members() { return std::move(members_); }
+  std::vector<AllocationReport::Import> take_imports() { return std::move(imports_); }
+
+private:
+  Result<Frame> make_frame() {
+    std::vector<DmaBuf> objects;
+    for (const std::uint64_t size : plan_.object_sizes) {
+      auto storage = exporter_.allocate(size, request_.name);
+      if (!storage) {
+        return std::move(storage.error());
+      }
+      if (plan_.needs_pinnable && !storage->pinnable.valid()) {
+        return Error(
+            Errc::Unsupported, "allocate",
+            fmt::format("a device needs a memfd beneath the memory, and {} has none", exporter_.name()));
+      }
+      auto buffer = BufferState::adopt(runtime_, std::move(*storage), exporter_.name(), request_.name);
+      if (!buffer) {
+        return std::move(buffer.error());
+      }
+      objects.emplace_back(std::move(*buffer));
+    }
+    return Frame::create(plan_.layout, std::move(objects));
+  }
+
+  /// All frames are attached before the first is mapped: a camera wants its whole queue before it can be
+  /// proved.
+  Status map_all_on(const Device& device, Usage usage) {
+    std::vector<std::shared_ptr<AttachmentState>> attachments;
+    for (auto& member : members_) {
+      auto attachment = AttachmentState::attach(device.state(), member.frame.state(), usage);
+      if (!attachment) {
+        return std::move(attachment.error());
+      }
+      attachments.push_back(std::move(*attachment));
+    }
+    AllocationReport::Import import{.device = device.name(),
+                                    .backend = device.backend(),
+                                    .import_path = {},
+                                    .verdict = AliasVerdict::Aliased};
+    // Proving a producer means running it. Its frames came from one exporter by one path: the first speaks
+    // for all.
+    std::optional<AliasVerdict> known;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (auto mapped = attachments[i]->map(direction_of(usage), request_.allow_copy, known); !mapped) {
+        return mapped;
+      }
+      Mapping mapping(std::move(attachments[i]));
+      import.import_path = mapping.import_path();
+      import.verdict = weaker(import.verdict, mapping.verdict());
+      if (device.has(Capability::ProducesOnly)) {
+        known = mapping.verdict();
+      }
+      members_[i].mappings.push_back(std::move(mapping));
+    }
+    imports_.push_back(std::move(import));
+    return {};
+  }
+
+  static AliasVerdict weaker(AliasVerdict a, AliasVerdict b) noexcept {
+    if (a == AliasVerdict::Copied || b == AliasVerdict::Copied) {
+      return AliasVerdict::Copied;
+    }
+    return a == AliasVerdict::Unknown ? a : b;
+  }
+
+  const std::shared_ptr<RuntimeState>& runtime_;
+  const Exporter& exporter_;
+  const AllocationPlan& plan_;
+  const AllocationRequest& request_;
+  std::vector<PoolState::Member> members_;
+  std::vector<AllocationReport::Import> imports_;
+};
+
+Constraints constraints_from(const cw_constraints& given) {
+  Constraints needs;
+  needs.stride_align = std::max(1U, given.stride_align);
+  needs.offset_align = std::max(1U, given.offset_align);
+  needs.object_size_align = std::max(1U, given.object_size_align);
+  std::copy_n(std::begin(given.exact_stride), needs.exact_stride.size(), needs.exact_stride.begin());
+  std::copy_n(std::begin(given.min_object_size), needs.min_object_size.size(), needs.min_object_size.begin());
+  needs.max_object_size = given.max_object_size;
+  needs.objects = given.objects;
+  needs.max_frames = given.max_frames;
+  needs.needs_pinnable = given.needs_pinnable != 0;
+  if (given.modifier_count != 0) {
+    needs.modifiers.clear();
+    const auto count = std::min<std::uint32_t>(given.modifier_count, CW_MAX_MODIFIERS);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      needs.modifiers.push_back(Modifier{given.modifiers[i]});
+    }
+  }
+  return needs;
+}
+
+}  // namespace
+
+Result<Constraints> ask_constraints(DeviceState& device, const FrameDesc& desc, Usage usage) {
+  auto image = plugin::sized<cw_image_desc>();
+  image.format = desc.format.fourcc;
+  image.modifier = desc.modifiers.empty() ? Modifier::kLinear.value : desc.modifiers.front().value;
+  image.width = desc.width;
+  image.height = desc.height;
+  auto given = plugin::sized<cw_constraints>();
+  given.stride_align = 1;
+  given.offset_align = 1;
+  given.object_size_align = 1;
+  auto asked = device.call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.query_constraints(self, &image, bits(usage), &given, error);
+  });
+  if (!asked) {
+    return std::move(asked.error());
+  }
+  auto needs = constraints_from(given);
+  needs.needs_pinnable = needs.needs_pinnable || device.has(Capability::NeedsPinnable);
+  return needs;
+}
+
+Result<std::vector<const Exporter*>> select_exporters(const RuntimeState& runtime, std::string_view name) {
+  std::vector<const Exporter*> chosen;
+  std::string known;
+  for (const auto& exporter : runtime.exporters()) {
+    const std::string_view own = exporter->name();
+    if (name.empty() || own == name || own.substr(0, own.find(':')) == name) {
+      chosen.push_back(exporter.get());
+    }
+    known += (known.empty() ? "" : ", ") + exporter->name();
+  }
+  if (chosen.empty()) {
+    return Error(Errc::NotFound, "allocate",
+                 fmt::format("there is no exporter \"{}\" on this machine; there are {}", name, known));
+  }
+  return chosen;
+}
+
+Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime, AllocationPlan plan,
+                                const AllocationRequest& request) {
+  if (request.count == 0) {
+    return Error(Errc::InvalidArgument, "allocate", "0 frames were asked for; a pool has at least one");
+  }
+  if (plan.max_frames != 0 && request.count > plan.max_frames) {
+    return Error(Errc::InvalidArgument, "allocate",
+                 fmt::format("{} frames were asked for, and a device of this negotiation takes at most {}",
+                             request.count, plan.max_frames));
+  }
+  auto ladder = select_exporters(*runtime, request.exporter);
+  if (!ladder) {
+    return std::move(ladder.error());
+  }
+  AllocationReport report;
+  std::string reasons;
+  std::optional<Error> last;
+  bool alike = true;
+  for (const Exporter* exporter : *ladder) {
+    Rung rung(runtime, *exporter, plan, request);
+    if (auto climbed = rung.climb(); !climbed) {
+      auto reason = climbed.error().message();
+      reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", exporter->name(), reason);
+      report.refused.push_back({.exporter = exporter->name(), .reason = std::move(reason)});
+      alike = alike && (!last || last->code() == climbed.error().code());
+      last = std::move(climbed.error());
+      continue;
+    }
+    report.exporter = exporter->name();
+    report.imports = rung.take_imports();
+    return FramePool(std::make_shared<PoolState>(std::move(plan), std::move(report), rung.take_members(),
+                                                 request.devices));
+  }
+  return Error(
+      alike ? last->code() : Errc::Unsupported, "allocate",
+      fmt::format("no exporter could make {} frame(s) that suit all devices: {}", request.count, reasons),
+      alike ? last->system_errno() : 0);
+}
+
+}  // namespace causeway::core

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <causeway/attachment.hpp>
+
+#include <utility>
+
+#include "core/attachment_state.hpp"
+#include "core/runtime_state.hpp"
+
+namespace causeway {
+
+Attachment::Attachment(std::shared_ptr<core::AttachmentState> state) noexcept : state_(std::move(state)) {}
+Attachment::Attachment(Attachment&&) noexcept = default;
+Attachment& Attachment::operator=(Attachment&&) noexcept = default;
+Attachment::~Attachment() = default;
+
+const Device& Attachment::device() const noexcept {
+  return state_->device();
+}
+
+Result<Mapping> Attachment::map(Direction direction, bool allow_copy) {
+  if (state_ == nullptr) {
+    return Error(Errc::WrongState, "Attachment::map",
+                 "this attachment was moved away; it is attached to nothing");
+  }
+  if (auto mapped = state_->map(direction, allow_copy); !mapped) {
+    return std::move(mapped.error());
+  }
+  return Mapping(state_);
+}
+
+Mapping::Mapping() noexcept = default;
+Mapping::Mapping(std::shared_ptr<core::AttachmentState> state) noexcept : state_(std::move(state)) {}
+Mapping::Mapping(Mapping&&) noexcept = default;
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  // By way of a temporary, whose end unmaps what this object held.
+  Mapping taken(std::move(other));
+  std::swap(state_, taken.state_);
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (state_ != nullptr) {
+    state_->drop_mapping();
+  }
+}
+
+const void* Mapping::native(std::string_view interface_name) const noexcept {
+  if (state_ == nullptr || state_->mapping().native_interface == nullptr ||
+      interface_name != state_->mapping().native_interface) {
+    return nullptr;
+  }
+  return state_->mapping().native;
+}
+
+std::string_view Mapping::import_path() const noexcept {
+  if (state_ == nullptr || state_->mapping().import_path == nullptr) {
+    return {};
+  }
+  return state_->mapping().import_path;
+}
+
+AliasVerdict Mapping::verdict() const noexcept {
+  return state_ == nullptr ? AliasVerdict::Unknown : state_->verdict();
+}
+
+std::span<const cw_sg_entry> Mapping::sg() const noexcept {
+  if (state_ == nullptr || state_->mapping().sg == nullptr) {
+    return {};
+  }
+  return {state_->mapping().sg, state_->mapping().sg_count};
+}
+
+Result<Access> Mapping::begin_access(Usage usage, Deadline deadline) const {
+  if (state_ == nullptr) {
+    return Error(
+        Errc::WrongState, "Mapping::begin_access",
+        "there is no mapping: the device took no part in this negotiation, or the mapping was moved away");
+  }
+  if (auto begun = state_->begin_access(usage, deadline); !begun) {
+    return std::move(begun.error());
+  }
+  return Access(state_, usage);
+}
+
+Access::Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage) noexcept
+    : attachment_(std::move(attachment)), usage_(usage) {}
+Access::Access(Access&&) noexcept = default;
+
+Access& Access::operator=(Access&& other) noexcept {
+  if (this != &other) {
+    abandon();
+    attachment_ = std::move(other.attachment_);
+    usage_ = other.usage_;
+  }
+  return *this;
+}
+
+Access::~Access() {
+  abandon();
+}
+
+Status Access::end() {
+  if (attachment_ == nullptr) {
+    return Error(Errc::WrongState, "Access::end", "this access was ended before; an access ends once");
+  }
+  const auto attachment = std::move(attachment_);
+  attachment_ = nullptr;
+  return attachment->end_access(usage_);
+}
+
+void Access::abandon() noexcept {
+  if (attachment_ == nullptr) {
+    return;
+  }
+  const auto runtime = attachment_->device_state().runtime();
+  if (auto ended = end(); !ended) {
+    runtime->log(LogLevel::Error,
+                 "a device's access was dropped and could not be ended: " + ended.error().message());
+  }
+}
+
+}  // namespace causeway

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/attachment_state.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+#include "core/alias_proof.hpp"
+#include "core/runtime_state.hpp"
+
+namespace causeway::core {
+namespace {
+
+Status check_memory(const DeviceState& device, const BufferState& buffer, Usage usage) {
+  if (!buffer.storage().is_dma_buf && !device.has(Capability::ImportsMemfd) &&
+      !device.has(Capability::ImportsHostPointer)) {
+    return Error(
+        Errc::Unsupported, "attach",
+        fmt::format("{} takes dma-bufs only, and buffer \"{}\" is shared memory from {}; udmabuf or a "
+                    "dma-heap would do",
+                    device.info().name, buffer.name(), buffer.exporter()));
+  }
+  if (device.has(Capability::NeedsPinnable) && !buffer.storage().pinnable.valid()) {
+    return Error(
+        Errc::Unsupported, "attach",
+        fmt::format("{} pins user pages and needs a memfd beneath, which buffer \"{}\" from {} has not; "
+                    "udmabuf or memfd would do",
+                    device.info().name, buffer.name(), buffer.exporter()));
+  }
+  if (writes(usage) && buffer.read_only()) {
+    return Error(Errc::Unsupported, "attach",
+                 fmt::format("{} is to write, and buffer \"{}\" came as a read-only descriptor",
+                             device.info().name, buffer.name()));
+  }
+  return {};
+}
+
+cw_object object_for(BufferState& buffer, bool give_pinnable) {
+  auto object = plugin::sized<cw_object>();
+  const auto& storage = buffer.storage();
+  object.flags =
+      (storage.is_dma_buf ? CW_OBJECT_IS_DMA_BUF : 0U) | (buffer.read_only() ? CW_OBJECT_READ_ONLY : 0U);
+  object.fd = storage.fd.get();
+  object.pinnable_fd = give_pinnable ? storage.pinnable.get() : -1;
+  object.pinnable_offset = storage.pinnable_offset;
+  object.size = storage.size;
+  object.device_number = buffer.id().device;
+  object.inode = buffer.id().inode;
+  object.ref = reinterpret_cast<cw_object_ref*>(&buffer);
+  return object;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr<DeviceState> device,
+                                                                 std::shared_ptr<const FrameState> frame,
+                                                                 Usage usage) {
+  if (device->runtime() != frame->runtime()) {
+    return Error(Errc::InvalidArgument, "attach",
+                 fmt::format("{} was opened by another runtime than the buffer's; open it with the same one",
+                             device->info().name));
+  }
+  if (!reads(usage) && !writes(usage)) {
+    return Error(Errc::InvalidArgument, "attach",
+                 "the usage says neither Read nor Write; a device that does neither needs no attachment");
+  }
+  for (const auto* buffer : frame->in_order()) {
+    if (auto sound = check_memory(*device, *buffer, usage); !sound) {
+      return std::move(sound.error());
+    }
+  }
+  std::array<cw_object, CW_MAX_PLANES> objects{};
+  std::array<cw_plane_layout, CW_MAX_PLANES> planes{};
+  const auto& layout = frame->layout();
+  for (std::size_t i = 0; i < frame->objects().size(); ++i) {
+    objects.at(i) = object_for(*frame->objects()[i].state(), device->has(Capability::NeedsPinnable));
+  }
+  for (std::size_t i = 0; i < layout.planes.size(); ++i) {
+    const auto& plane = layout.planes[i];
+    planes.at(i) = {.object = plane.object, .stride = plane.stride, .offset = plane.offset};
+  }
+  auto info = plugin::sized<cw_attach_info>();
+  info.usage = bits(usage);
+  info.image = plugin::sized<cw_image_desc>();
+  info.image.format = layout.format.fourcc;
+  info.image.modifier = layout.modifier.value;
+  info.image.width = layout.width;
+  info.image.height = layout.height;
+  info.plane_count = static_cast<std::uint32_t>(layout.planes.size());
+  info.object_count = static_cast<std::uint32_t>(frame->objects().size());
+  info.planes = planes.data();
+  info.objects = objects.data();
+  cw_attachment* handle = nullptr;
+  auto attached = device->call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.attach(self, &info, &handle, error);
+  });
+  if (!attached) {
+    return std::move(attached.error());
+  }
+  return std::make_shared<AttachmentState>(std::move(device), std::move(frame), usage, handle);
+}
+
+AttachmentState::AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame,
+                                 Usage usage, cw_attachment* handle)
+    : device_(std::move(device)),
+      frame_(std::move(frame)),
+      usage_(usage),
+      handle_(handle),
+      mapping_(plugin::sized<cw_mapping>()) {}
+
+AttachmentState::~AttachmentState() {
+  const auto detached = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
+    table.detach(self, handle_);
+    return std::int32_t{CW_OK};
+  });
+  static_cast<void>(detached);  // detach has no failure
+}
+
+bool AttachmentState::through_cpu() const noexcept {
+  return device_.has(Capability::AccessesViaCpu);
+}
+
+Status AttachmentState::map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
+  const std::lock_guard lock(map_mutex_);
+  if (mapped_) {
+    return Error(Errc::WrongState, "Attachment::map",
+                 fmt::format("this attachment to {} is mapped already; a mapping is made once and kept",
+                             device_.name()));
+  }
+  auto mapping = plugin::sized<cw_mapping>();
+  auto mapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.map(self, handle_, static_cast<std::int32_t>(direction), &mapping, error);
+  });
+  if (!mapped) {
+    return mapped;
+  }
+  mapping_ = mapping;
+  auto verdict = known ? Result<AliasVerdict>(*known) : prove_alias(*this);
+  Status refusal;
+  if (!verdict) {
+    refusal = std::move(verdict.error());
+  } else if (*verdict == AliasVerdict::Copied && !allow_copy) {
+    refusal =
+        Error(Errc::WouldCopy, "Attachment::map",
+              fmt::format("{} imported the memory by {} and then worked on a copy of it: what one side wrote "
+                          "was not seen by the other; allow_copy accepts that",
+                          device_.name(), mapping_.import_path));
+  }
+  if (!refusal) {
+    unmap();
+    return refusal;
+  }
+  verdict_ = *verdict;
+  mapped_ = true;
+  return {};
+}
+
+void AttachmentState::drop_mapping() noexcept {
+  const std::lock_guard lock(map_mutex_);
+  unmap();
+  mapped_ = false;
+  verdict_ = AliasVerdict::Unknown;
+}
+
+void AttachmentState::unmap() noexcept {
+  const auto unmapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
+    table.unmap(self, handle_);
+    return std::int32_t{CW_OK};
+  });
+  static_cast<void>(unmapped);  // unmap has no failure
+  mapping_ = plugin::sized<cw_mapping>();
+}
+
+Status AttachmentState::begin_access(Usage usage, Deadline deadline) {
+  if (auto sound = check_turn_usage(usage); !sound) {
+    return sound;
+  }
+  if ((bits(usage) & bits(usage_)) != bits(usage)) {
+    return Error(Errc::InvalidArgument, "begin_access",
+                 fmt::format("{} was attached for {} alone, and {} was asked for; attach it with that usage",
+                             device_.name(), writes(usage_) ? "writing" : "reading",
+                             writes(usage) ? "writing" : "reading"));
+  }
+  if (auto begun = frame_->begin_turn(usage, deadline, through_cpu()); !begun) {
+    return begun;
+  }
+  auto begin = plugin::sized<cw_access_begin>();
+  begin.usage = bits(usage);
+  auto begun = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.begin_access(self, handle_, &begin, error);
+  });
+  if (!begun) {
+    if (auto ended = frame_->end_turn(usage, through_cpu()); !ended) {
+      device_state().runtime()->log(LogLevel::Error, ended.error().message());
+    }
+  }
+  return begun;
+}
+
+Status AttachmentState::end_access(Usage usage) {
+  auto end = plugin::sized<cw_access_end>();
+  auto ended = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.end_access(self, handle_, &end, error);
+  });
+  auto given_back = frame_->end_turn(usage, through_cpu());
+  return ended ? std::move(given_back) : std::move(ended);
+}
+
+}  // namespace causeway::core

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/attachment.hpp>
+#include <causeway/device.hpp>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "core/device_state.hpp"
+#include "core/frame_state.hpp"
+
+namespace causeway::core {
+
+/// Checks that usage is one of the three that a turn can have.
+[[nodiscard]] Status check_turn_usage(Usage usage);
+
+/// The CPU's turn on a frame: maps what is not mapped yet, then begins.
+[[nodiscard]] Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
+                                                 Deadline deadline);
+
+/// What is behind an Attachment, its Mapping and their Accesses: it lives as long as any of them, and lets
+/// the device go at its end. Threads: thread-safe.
+class AttachmentState {
+public:
+  /// Errors: InvalidArgument (device of another runtime), Unsupported (memory the device cannot take), and
+  /// the backend's.
+  [[nodiscard]] static Result<std::shared_ptr<AttachmentState>> attach(
+      std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame, Usage usage);
+
+  AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame, Usage usage,
+                  cw_attachment* handle);
+  AttachmentState(const AttachmentState&) = delete;
+  AttachmentState& operator=(const AttachmentState&) = delete;
+  ~AttachmentState();
+
+  [[nodiscard]] const Device& device() const noexcept { return device_; }
+  [[nodiscard]] DeviceState& device_state() const noexcept { return *device_.state(); }
+  [[nodiscard]] const FrameState& frame() const noexcept { return *frame_; }
+  [[nodiscard]] Usage usage() const noexcept { return usage_; }
+  [[nodiscard]] cw_attachment* handle() const noexcept { return handle_; }
+  [[nodiscard]] const cw_mapping& mapping() const noexcept { return mapping_; }
+  [[nodiscard]] AliasVerdict verdict() const noexcept { return verdict_; }
+
+  /// known: a verdict that was established for memory like this by the same path; otherwise it is proved now.
+  [[nodiscard]] Status map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known = {});
+  /// The Mapping that came of map() is gone; another may be made.
+  void drop_mapping() noexcept;
+
+  [[nodiscard]] Status begin_access(Usage usage, Deadline deadline);
+  [[nodiscard]] Status end_access(Usage usage);
+
+private:
+  [[nodiscard]] bool through_cpu() const noexcept;
+  void unmap() noexcept;
+
+  Device device_;
+  std::shared_ptr<const FrameState> frame_;
+  Usage usage_;
+  cw_attachment* handle_;
+  std::mutex map_mutex_;  // guards mapped_ and the making of mapping_
+  bool mapped_ = false;
+  cw_mapping mapping_;
+  AliasVerdict verdict_ = AliasVerdict::Unknown;
+};
+
+}  // namespace causeway::core

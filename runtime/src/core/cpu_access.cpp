@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <causeway/cpu_access.hpp>
+
+#include <utility>
+
+#include "core/attachment_state.hpp"
+#include "core/frame_state.hpp"
+#include "core/layout.hpp"
+#include "core/runtime_state.hpp"
+
+namespace causeway {
+
+namespace core {
+
+Status check_turn_usage(Usage usage) {
+  if (usage != Usage::Read && usage != Usage::Write && usage != Usage::ReadWrite) {
+    return Error(Errc::InvalidArgument, "begin_access",
+                 "a turn is for Usage::Read, Usage::Write or Usage::ReadWrite, and nothing else");
+  }
+  return {};
+}
+
+Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
+                                   Deadline deadline) {
+  if (auto sound = check_turn_usage(usage); !sound) {
+    return std::move(sound.error());
+  }
+  for (BufferState* buffer : frame->in_order()) {
+    if (auto address = buffer->cpu_address(); !address) {
+      return std::move(address.error());
+    }
+  }
+  if (auto begun = frame->begin_turn(usage, deadline, true); !begun) {
+    return std::move(begun.error());
+  }
+  return CpuAccess(frame, usage);
+}
+
+}  // namespace core
+
+CpuMapping::CpuMapping(std::shared_ptr<const core::FrameState> frame) noexcept : frame_(std::move(frame)) {}
+
+Result<CpuAccess> CpuMapping::begin(Usage usage, Deadline deadline) const {
+  return core::begin_cpu_access(frame_, usage, deadline);
+}
+
+std::uint64_t CpuMapping::size() const noexcept {
+  return frame_->objects().front().size();
+}
+
+CpuAccess::CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage) noexcept
+    : frame_(std::move(frame)), usage_(usage) {}
+
+CpuAccess::CpuAccess(CpuAccess&&) noexcept = default;
+
+CpuAccess& CpuAccess::operator=(CpuAccess&& other) noexcept {
+  if (this != &other) {
+    abandon();
+    frame_ = std::move(other.frame_);
+    usage_ = other.usage_;
+  }
+  return *this;
+}
+
+CpuAccess::~CpuAccess() {
+  abandon();
+}
+
+std::span<std::byte> CpuAccess::bytes(std::uint32_t object) const noexcept {
+  if (frame_ == nullptr || object >= frame_->objects().size()) {
+    return {};
+  }
+  const auto& buffer = *frame_->objects()[object].state();
+  return {buffer.mapped_address(), buffer.storage().size};
+}
+
+std::span<std::byte> CpuAccess::plane(std::uint32_t p) const noexcept {
+  if (frame_ == nullptr || p >= frame_->layout().planes.size()) {
+    return {};
+  }
+  const auto& plane = frame_->layout().planes[p];
+  return bytes(plane.object).subspan(plane.offset, core::extent_of(frame_->layout(), p).bytes);
+}
+
+std::uint32_t CpuAccess::stride(std::uint32_t p) const noexcept {
+  return frame_ == nullptr || p >= frame_->layout().planes.size() ? 0 : frame_->layout().planes[p].stride;
+}
+
+Status CpuAccess::end() {
+  if (frame_ == nullptr) {
+    return Error(Errc::WrongState, "CpuAccess::end", "this access was ended before; an access ends once");
+  }
+  const auto frame = std::move(frame_);
+  frame_ = nullptr;
+  return frame->end_turn(usage_, true);
+}
+
+void CpuAccess::abandon() noexcept {
+  if (frame_ == nullptr) {
+    return;
+  }
+  const auto runtime = frame_->runtime();
+  if (auto ended = end(); !ended) {
+    runtime->log(LogLevel::Error,
+                 "a CPU access was dropped and could not be ended: " + ended.error().message());
+  }
+}
+
+}  // namespace causeway

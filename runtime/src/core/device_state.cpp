@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/device_state.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/runtime_state.hpp"
+
+namespace causeway {
+
+Device::Device(std::shared_ptr<core::DeviceState> state) noexcept
+    : state_(std::move(state)), slot_(state_->slot()) {}
+
+const std::string& Device::backend() const noexcept {
+  return state_->info().backend;
+}
+const std::string& Device::id() const noexcept {
+  return state_->info().id;
+}
+const std::string& Device::name() const noexcept {
+  return state_->info().name;
+}
+const std::string& Device::driver() const noexcept {
+  return state_->info().driver;
+}
+const std::string& Device::driver_version() const noexcept {
+  return state_->info().driver_version;
+}
+bool Device::has(Capability capability) const noexcept {
+  return state_->has(capability);
+}
+const void* Device::interface(const char* interface_name) const {
+  return state_->table().get_interface(state_->handle(), interface_name);
+}
+cw_device* Device::raw() const noexcept {
+  return state_->handle();
+}
+
+namespace core {
+
+DeviceInfo device_info_from(const cw_backend& backend, const cw_device_info& info) {
+  return {.backend = backend.name,
+          .id = info.id,
+          .name = info.name,
+          .driver = info.driver,
+          .driver_version = info.driver_version,
+          .capabilities = info.capabilities};
+}
+
+Result<std::shared_ptr<DeviceState>> DeviceState::open(std::shared_ptr<RuntimeState> runtime,
+                                                       const cw_backend& backend,
+                                                       const OpenOptions& options) {
+  const auto slot = runtime->take_device_slot();
+  if (!slot) {
+    return Error(Errc::Busy, "open_device",
+                 fmt::format("this runtime has {} devices open, and can hold no more: let one go",
+                             Device::kMaxDevices));
+  }
+  auto failure = plugin::sized<cw_error>();
+  auto request = plugin::sized<cw_open_info>();
+  request.id = options.id.c_str();
+  request.adopt_interface = options.adopt_interface;
+  request.adopt = options.adopt;
+  cw_device* handle = nullptr;
+  auto info = plugin::sized<cw_device_info>();
+  std::int32_t status = backend.open(runtime->host(), &request, &handle, &failure);
+  if (status == CW_OK) {
+    status = backend.device_info(handle, &info, &failure);
+    if (status != CW_OK) {
+      backend.close(handle);
+    }
+  }
+  if (status != CW_OK) {
+    runtime->give_device_slot(*slot);
+    return plugin::take_error(status, failure).within(fmt::format("backend {}", backend.name));
+  }
+  return std::make_shared<DeviceState>(std::move(runtime), backend, handle, *slot,
+                                       device_info_from(backend, info));
+}
+
+DeviceState::DeviceState(std::shared_ptr<RuntimeState> runtime, const cw_backend& backend, cw_device* handle,
+                         std::uint32_t slot, DeviceInfo info)
+    : runtime_(std::move(runtime)), table_(backend), handle_(handle), slot_(slot), info_(std::move(info)) {}
+
+DeviceState::~DeviceState() {
+  table_.close(handle_);
+  runtime_->give_device_slot(slot_);
+}
+
+}  // namespace core
+}  // namespace causeway

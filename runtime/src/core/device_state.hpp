@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/device.hpp>
+#include <causeway/plugin/backend.hpp>
+#include <causeway/result.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace causeway::core {
+
+class RuntimeState;
+
+/// What is behind a Device: the backend's table, its handle, and the turn-taking that rule 6 of the ABI asks
+/// for. Threads: thread-safe.
+class DeviceState {
+public:
+  [[nodiscard]] static Result<std::shared_ptr<DeviceState>> open(std::shared_ptr<RuntimeState> runtime,
+                                                                 const cw_backend& backend,
+                                                                 const OpenOptions& options);
+
+  DeviceState(std::shared_ptr<RuntimeState> runtime, const cw_backend& backend, cw_device* handle,
+              std::uint32_t slot, DeviceInfo info);
+  DeviceState(const DeviceState&) = delete;
+  DeviceState& operator=(const DeviceState&) = delete;
+  ~DeviceState();
+
+  [[nodiscard]] const std::shared_ptr<RuntimeState>& runtime() const noexcept { return runtime_; }
+  [[nodiscard]] const cw_backend& table() const noexcept { return table_; }
+  [[nodiscard]] cw_device* handle() const noexcept { return handle_; }
+  [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
+  [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
+  [[nodiscard]] bool has(Capability capability) const noexcept {
+    return (info_.capabilities & static_cast<std::uint32_t>(capability)) != 0;
+  }
+
+  /// Runs one operation of the backend: operation(table, device, error) -> cw_status, alone on this device.
+  template <class Operation>
+  [[nodiscard]] Status call(Operation&& operation) {
+    auto failure = plugin::sized<cw_error>();
+    const std::lock_guard lock(mutex_);
+    const std::int32_t status = operation(table_, handle_, &failure);
+    if (status == CW_OK) {
+      return {};
+    }
+    return plugin::take_error(status, failure).within(info_.name);
+  }
+
+private:
+  std::shared_ptr<RuntimeState> runtime_;
+  const cw_backend& table_;  // lives in the runtime
+  cw_device* handle_;
+  std::uint32_t slot_;
+  DeviceInfo info_;
+  std::mutex mutex_;
+};
+
+/// The C struct of the edge as a value of ours.
+[[nodiscard]] DeviceInfo device_info_from(const cw_backend& backend, const cw_device_info& info);
+
+}  // namespace causeway::core

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/frame_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/attachment_state.hpp"
+#include "core/layout.hpp"
+#include "core/runtime_state.hpp"
+
+namespace causeway {
+
+Frame::Frame(std::shared_ptr<const core::FrameState> state) noexcept : state_(std::move(state)) {}
+
+Result<Frame> Frame::create(FrameLayout layout, std::vector<DmaBuf> objects) {
+  std::vector<std::uint64_t> sizes;
+  sizes.reserve(objects.size());
+  for (const auto& object : objects) {
+    sizes.push_back(object.size());
+    if (object.state()->runtime() != objects.front().state()->runtime()) {
+      return Error(Errc::InvalidArgument, "Frame::create",
+                   "the objects belong to different runtimes; a frame's objects must all be of one");
+    }
+  }
+  if (auto sound = core::check_layout(layout, sizes); !sound) {
+    return std::move(sound.error());
+  }
+  return Frame(std::make_shared<const core::FrameState>(std::move(layout), std::move(objects)));
+}
+
+const FrameLayout& Frame::layout() const noexcept {
+  return state_->layout();
+}
+
+std::span<const DmaBuf> Frame::objects() const noexcept {
+  return state_->objects();
+}
+
+Result<CpuAccess> Frame::begin_cpu_access(Usage usage, Deadline deadline) const {
+  return core::begin_cpu_access(state_, usage, deadline);
+}
+
+Result<Attachment> Frame::attach(const Device& device, Usage usage) const {
+  auto state = core::AttachmentState::attach(device.state(), state_, usage);
+  if (!state) {
+    return std::move(state.error());
+  }
+  return Attachment(std::move(*state));
+}
+
+namespace core {
+
+FrameState::FrameState(FrameLayout layout, std::vector<DmaBuf> objects)
+    : layout_(std::move(layout)), objects_(std::move(objects)) {
+  for (const auto& object : objects_) {
+    in_order_.push_back(object.state().get());
+  }
+  std::sort(in_order_.begin(), in_order_.end(),
+            [](const BufferState* a, const BufferState* b) { return a->id() < b->id(); });
+  in_order_.erase(std::unique(in_order_.begin(), in_order_.end()), in_order_.end());
+}
+
+std::shared_ptr<const FrameState> FrameState::over(const DmaBuf& buffer) {
+  // A buffer may be larger than a layout's 32 bits; the one plane then only names its start. The bytes of an
+  // object are reached whole through CpuAccess::bytes() in any case.
+  const auto width =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(buffer.size(), std::uint64_t{0xffff'f000}));
+  FrameLayout layout{.format = formats::kBytes,
+                     .modifier = Modifier::kLinear,
+                     .width = width,
+                     .height = 1,
+                     .planes = {PlaneLayout{.object = 0, .stride = width, .offset = 0}}};
+  return std::make_shared<const FrameState>(std::move(layout), std::vector<DmaBuf>{buffer});
+}
+
+Status FrameState::begin_turn(Usage usage, Deadline deadline, bool through_cpu) const {
+  std::size_t taken = 0;
+  Status failure;
+  for (BufferState* buffer : in_order_) {
+    if (!buffer->access().try_begin(usage)) {
+      failure =
+          Error(Errc::Busy, "begin_access",
+                fmt::format("buffer \"{}\" is {} by somebody else in this process; end that access first",
+                            buffer->name(), writes(usage) ? "in use" : "being written"));
+      break;
+    }
+    if (through_cpu) {
+      if (auto begun = buffer->begin_cpu(usage, deadline); !begun) {
+        buffer->access().end(usage);
+        failure = std::move(begun);
+        break;
+      }
+    }
+    ++taken;
+  }
+  if (taken == in_order_.size()) {
+    return {};
+  }
+  while (taken > 0) {
+    BufferState* buffer = in_order_[--taken];
+    if (through_cpu) {
+      if (auto ended = buffer->end_cpu(usage); !ended) {
+        runtime()->log(LogLevel::Error, ended.error().message());
+      }
+    }
+    buffer->access().end(usage);
+  }
+  return failure;
+}
+
+Status FrameState::end_turn(Usage usage, bool through_cpu) const {
+  Status first;
+  for (BufferState* buffer : in_order_) {
+    if (through_cpu) {
+      if (auto ended = buffer->end_cpu(usage); !ended && first) {
+        first = std::move(ended);
+      }
+    }
+    buffer->access().end(usage);
+  }
+  return first;
+}
+
+}  // namespace core
+}  // namespace causeway

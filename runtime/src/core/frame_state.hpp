@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/frame.hpp>
+
+#include <memory>
+#include <vector>
+
+#include "core/buffer_state.hpp"
+
+namespace causeway::core {
+
+/// What is behind a Frame: the layout, the objects, and each distinct one once, in the order of their ids, in
+/// which turns are taken so that two frames over the same objects cannot block each other. Immutable.
+class FrameState {
+public:
+  FrameState(FrameLayout layout, std::vector<DmaBuf> objects);
+
+  /// The plain bytes of one buffer.
+  [[nodiscard]] static std::shared_ptr<const FrameState> over(const DmaBuf& buffer);
+
+  [[nodiscard]] const FrameLayout& layout() const noexcept { return layout_; }
+  [[nodiscard]] const std::vector<DmaBuf>& objects() const noexcept { return objects_; }
+  [[nodiscard]] const std::vector<BufferState*>& in_order() const noexcept { return in_order_; }
+  [[nodiscard]] const std::shared_ptr<RuntimeState>& runtime() const noexcept {
+    return in_order_.front()->runtime();
+  }
+
+  /// Takes a turn on all objects or on none; through_cpu brackets each with SYNC.
+  [[nodiscard]] Status begin_turn(Usage usage, Deadline deadline, bool through_cpu) const;
+  /// Gives the turn back, whatever happens; the first failure is answered.
+  [[nodiscard]] Status end_turn(Usage usage, bool through_cpu) const;
+
+private:
+  FrameLayout layout_;
+  std::vector<DmaBuf> objects_;
+  std::vector<BufferState*> in_order_;
+};
+
+}  // namespace causeway::core

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/runtime_state.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+namespace causeway::core {
+namespace {
+
+void log_to_stderr(LogLevel level, std::string_view text) {
+  if (level >= LogLevel::Warning) {
+    std::fprintf(stderr, "causeway: %s: %.*s\n", level == LogLevel::Error ? "error" : "warning",
+                 static_cast<int>(text.size()), text.data());
+  }
+}
+
+}  // namespace
+
+RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log)
+    : kernel_(syscalls), log_(log ? std::move(log) : Log(&log_to_stderr)), services_(*this) {}
+
+RuntimeState::~RuntimeState() = default;
+
+void RuntimeState::equip(std::vector<std::unique_ptr<Exporter>> exporters, std::vector<cw_backend> backends) {
+  exporters_ = std::move(exporters);
+  backends_ = std::move(backends);
+}
+
+const cw_backend* RuntimeState::backend(std::string_view name) const noexcept {
+  const auto found = std::find_if(backends_.begin(), backends_.end(),
+                                  [&](const cw_backend& backend) { return name == backend.name; });
+  return found == backends_.end() ? nullptr : &*found;
+}
+
+std::optional<std::uint32_t> RuntimeState::take_device_slot() noexcept {
+  const std::lock_guard lock(slots_mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    if (!slots_[slot]) {
+      slots_[slot] = true;
+      return slot;
+    }
+  }
+  return std::nullopt;
+}
+
+void RuntimeState::give_device_slot(std::uint32_t slot) noexcept {
+  const std::lock_guard lock(slots_mutex_);
+  slots_[slot] = false;
+}
+
+void RuntimeState::log(LogLevel level, std::string_view text) const noexcept {
+  try {
+    log_(level, text);
+  } catch (const std::exception& failure) {
+    // A logger that fails must not take the program with it.
+    std::fprintf(stderr, "causeway: the log function threw: %s\n", failure.what());
+  }
+}
+
+}  // namespace causeway::core

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/runtime.hpp>
+
+#include <bitset>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/buffer_registry.hpp"
+#include "core/exporter.hpp"
+#include "core/host_services.hpp"
+#include "core/tally.hpp"
+#include "uapi/kernel.hpp"
+
+namespace causeway::core {
+
+/// What is behind a Runtime. Threads: thread-safe.
+class RuntimeState {
+public:
+  using Log = std::function<void(LogLevel, std::string_view)>;
+
+  RuntimeState(const cw_syscalls& syscalls, Log log);
+  RuntimeState(const RuntimeState&) = delete;
+  RuntimeState& operator=(const RuntimeState&) = delete;
+  ~RuntimeState();
+
+  /// Called once, before the runtime is handed out.
+  void equip(std::vector<std::unique_ptr<Exporter>> exporters, std::vector<cw_backend> backends);
+
+  [[nodiscard]] const uapi::Kernel& kernel() const noexcept { return kernel_; }
+  [[nodiscard]] Tally& tally() noexcept { return tally_; }
+  [[nodiscard]] BufferRegistry& buffers() noexcept { return buffers_; }
+  [[nodiscard]] const cw_host* host() const noexcept { return &services_.table(); }
+  [[nodiscard]] std::span<const std::unique_ptr<Exporter>> exporters() const noexcept { return exporters_; }
+  [[nodiscard]] std::span<const cw_backend> backends() const noexcept { return backends_; }
+  /// null if there is none of that name.
+  [[nodiscard]] const cw_backend* backend(std::string_view name) const noexcept;
+
+  /// A free place in the flat tables, below Device::kMaxDevices; empty if all are taken.
+  [[nodiscard]] std::optional<std::uint32_t> take_device_slot() noexcept;
+  void give_device_slot(std::uint32_t slot) noexcept;
+
+  void log(LogLevel level, std::string_view text) const noexcept;
+
+private:
+  uapi::Kernel kernel_;
+  Log log_;
+  Tally tally_;
+  BufferRegistry buffers_;
+  HostServices services_;
+  std::vector<std::unique_ptr<Exporter>> exporters_;
+  std::vector<cw_backend> backends_;
+  std::mutex slots_mutex_;
+  std::bitset<Device::kMaxDevices> slots_;
+};
+
+}  // namespace causeway::core

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exporters/ladder.hpp"
+
+#include <utility>
+
+namespace causeway::exporters {
+
+std::vector<std::unique_ptr<core::Exporter>> make_ladder(const uapi::Kernel& kernel) {
+  std::vector<std::unique_ptr<core::Exporter>> ladder;
+  ladder.push_back(make_udmabuf(kernel));
+  for (auto& heap : make_dma_heaps(kernel)) {
+    ladder.push_back(std::move(heap));
+  }
+  ladder.push_back(make_memfd(kernel));
+  return ladder;
+}
+
+}  // namespace causeway::exporters

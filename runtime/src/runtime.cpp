@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The composition root: the one place of the runtime that knows core, exporters and loader.
+#include <causeway/runtime.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "core/allocation.hpp"
+#include "core/buffer_state.hpp"
+#include "core/device_state.hpp"
+#include "core/runtime_state.hpp"
+#include "exporters/ladder.hpp"
+#include "loader/backend_table.hpp"
+#include "loader/builtin_backends.hpp"
+#include "uapi/real_syscalls.hpp"
+
+namespace causeway {
+namespace {
+
+Status check_syscalls(const cw_syscalls& table) {
+  const bool whole = table.struct_size >= sizeof(cw_syscalls) && table.open && table.list_directory &&
+                     table.ioctl && table.fcntl && table.fstat && table.fstatfs && table.lseek &&
+                     table.ftruncate && table.memfd_create && table.eventfd && table.mmap && table.munmap &&
+                     table.madvise && table.ppoll;
+  if (!whole) {
+    return Error(Errc::InvalidArgument, "Runtime::create",
+                 "the table of system calls is too small or has empty places; every call must be there");
+  }
+  return {};
+}
+
+Result<std::vector<cw_backend>> load_backends(const RuntimeOptions& options) {
+  std::vector<cw_backend_entry> entries = options.backends;
+  if (options.builtin_backends) {
+    const auto builtin = loader::builtin_backends();
+    entries.insert(entries.end(), builtin.begin(), builtin.end());
+  }
+  std::vector<cw_backend> tables;
+  for (const auto entry : entries) {
+    auto table = loader::load_table(entry);
+    if (!table) {
+      return std::move(table.error());
+    }
+    const bool taken = std::any_of(tables.begin(), tables.end(), [&](const cw_backend& known) {
+      return std::string_view(known.name) == table->name;
+    });
+    if (taken) {
+      return Error(Errc::Incompatible, "Runtime::create",
+                   fmt::format("two backends are called {}; a name stands for one", table->name));
+    }
+    tables.push_back(*table);
+  }
+  return tables;
+}
+
+std::vector<DeviceInfo> enumerate(const cw_backend& backend, core::RuntimeState& runtime) {
+  // Two questions: how many, then which. More may appear in between; those are found the next time.
+  std::vector<cw_device_info> found;
+  std::uint32_t count = 0;
+  auto failure = plugin::sized<cw_error>();
+  std::int32_t status = backend.enumerate(runtime.host(), nullptr, &count, &failure);
+  if (status == CW_OK && count > 0) {
+    found.resize(count, plugin::sized<cw_device_info>());
+    status = backend.enumerate(runtime.host(), found.data(), &count, &failure);
+  }
+  std::vector<DeviceInfo> devices;
+  if (status != CW_OK) {
+    runtime.log(LogLevel::Warning, fmt::format("backend {} cannot look for devices: {}", backend.name,
+                                               plugin::take_error(status, failure).message()));
+    return devices;
+  }
+  found.resize(std::min<std::size_t>(found.size(), count));
+  for (const auto& info : found) {
+    devices.push_back(core::device_info_from(backend, info));
+  }
+  return devices;
+}
+
+std::string names_of(std::span<const cw_backend> backends) {
+  std::string names;
+  for (const auto& backend : backends) {
+    names += (names.empty() ? "" : ", ") + std::string(backend.name);
+  }
+  return names.empty() ? "none" : names;
+}
+
+}  // namespace
+
+Runtime::Runtime(std::shared_ptr<core::RuntimeState> state) noexcept : state_(std::move(state)) {}
+
+Result<Runtime> Runtime::create(RuntimeOptions options) {
+  const cw_syscalls& syscalls = options.syscalls != nullptr ? *options.syscalls : uapi::real_syscalls();
+  if (auto sound = check_syscalls(syscalls); !sound) {
+    return std::move(sound.error());
+  }
+  auto backends = load_backends(options);
+  if (!backends) {
+    return std::move(backends.error());
+  }
+  auto state = std::make_shared<core::RuntimeState>(syscalls, std::move(options.log));
+  state->equip(exporters::make_ladder(state->kernel()), std::move(*backends));
+  return Runtime(std::move(state));
+}
+
+Result<std::vector<DeviceInfo>> Runtime::devices(std::string_view backend) {
+  if (!backend.empty() && state_->backend(backend) == nullptr) {
+    return Error(
+        Errc::NotFound, "Runtime::devices",
+        fmt::format("there is no backend \"{}\"; there are {}", backend, names_of(state_->backends())));
+  }
+  std::vector<DeviceInfo> all;
+  for (const auto& table : state_->backends()) {
+    if (backend.empty() || backend == table.name) {
+      auto found = enumerate(table, *state_);
+      std::move(found.begin(), found.end(), std::back_inserter(all));
+    }
+  }
+  return all;
+}
+
+Result<Device> Runtime::open_device(std::string_view backend, const OpenOptions& options) {
+  const cw_backend* table = state_->backend(backend);
+  if (table == nullptr) {
+    return Error(
+        Errc::NotFound, "Runtime::open_device",
+        fmt::format("there is no backend \"{}\"; there are {}", backend, names_of(state_->backends())));
+  }
+  auto device = core::DeviceState::open(state_, *table, options);
+  if (!device) {
+    return std::move(device.error());
+  }
+  return Device(std::move(*device));
+}
+
+std::vector<std::string> Runtime::backends() const {
+  std::vector<std::string> names;
+  for (const auto& backend : state_->backends()) {
+    names.emplace_back(backend.name);
+  }
+  return names;
+}
+
+std::vector<ExporterInfo> Runtime::exporters() {
+  std::vector<ExporterInfo> all;
+  for (const auto& exporter : state_->exporters()) {
+    ExporterInfo info{.name = exporter->name()};
+    if (auto page = exporter->allocate(uapi::kPageSize, "trial")) {
+      info.available = true;
+      info.explanation = page->is_dma_buf
+                             ? "One page could be allocated as a dma-buf."
+                             : "One page could be allocated as shared memory, which is no dma-buf.";
+    } else {
+      info.explanation = page.error().message();
+    }
+    all.push_back(std::move(info));
+  }
+  return all;
+}
+
+Negotiation Runtime::negotiate(FrameDesc desc) {
+  return {state_, std::move(desc)};
+}
+
+Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, std::string_view name) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 48;  // more than an x86-64 process can map
+  if (size == 0 || size > kMost) {
+    return Error(
+        Errc::InvalidArgument, "Runtime::allocate",
+        fmt::format("a buffer of {} bytes was asked for; it has at least 1 and at most {}", size, kMost));
+  }
+  auto ladder = core::select_exporters(*state_, exporter);
+  if (!ladder) {
+    return std::move(ladder.error());
+  }
+  std::string reasons;
+  Errc code = Errc::Unsupported;
+  for (const core::Exporter* rung : *ladder) {
+    auto storage = rung->allocate(uapi::align_up(size, uapi::kPageSize), std::string(name));
+    if (storage) {
+      auto buffer = core::BufferState::adopt(state_, std::move(*storage), rung->name(), std::string(name));
+      if (!buffer) {
+        return std::move(buffer.error());
+      }
+      return DmaBuf(std::move(*buffer));
+    }
+    code = storage.error().code();
+    reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", rung->name(), storage.error().message());
+  }
+  return Error(code, "Runtime::allocate", fmt::format("{} bytes could not be had: {}", size, reasons));
+}
+
+Counters Runtime::counters() const noexcept {
+  return state_->tally().read();
+}
+
+void Runtime::copy(std::span<std::byte> to, std::span<const std::byte> from) noexcept {
+  assert(to.size() == from.size());
+  state_->tally().copy(to, from);
+}
+
+Negotiation::Negotiation(std::shared_ptr<core::RuntimeState> runtime, FrameDesc desc)
+    : runtime_(std::move(runtime)), desc_(std::move(desc)) {}
+
+Negotiation& Negotiation::with(const Device& device, Usage usage) {
+  parties_.push_back({.device = device, .usage = usage});
+  return *this;
+}
+
+Negotiation& Negotiation::exporter(std::string name) {
+  exporter_ = std::move(name);
+  return *this;
+}
+
+Negotiation& Negotiation::name(std::string name) {
+  name_ = std::move(name);
+  return *this;
+}
+
+Negotiation& Negotiation::allow_copy() {
+  allow_copy_ = true;
+  return *this;
+}
+
+Result<AllocationPlan> Negotiation::plan() const {
+  // The description is checked first, so that no device is asked for nonsense.
+  if (auto sound = causeway::negotiate(desc_, {}); !sound && sound.error().code() == Errc::InvalidArgument) {
+    return sound;
+  }
+  std::vector<Participant> participants;
+  for (const auto& party : parties_) {
+    auto constraints = core::ask_constraints(*party.device.state(), desc_, party.usage);
+    if (!constraints) {
+      return std::move(constraints.error());
+    }
+    participants.push_back({.name = party.device.name(), .constraints = std::move(*constraints)});
+  }
+  return causeway::negotiate(desc_, participants);
+}
+
+Result<FramePool> Negotiation::allocate(std::uint32_t count) const {
+  auto agreed = plan();
+  if (!agreed) {
+    return std::move(agreed.error());
+  }
+  core::AllocationRequest request{
+      .exporter = exporter_, .name = name_, .allow_copy = allow_copy_, .count = count};
+  for (const auto& party : parties_) {
+    request.devices.push_back(party.device);
+    request.usages.push_back(party.usage);
+  }
+  return core::allocate_pool(runtime_, std::move(*agreed), request);
+}
+
+}  // namespace causeway

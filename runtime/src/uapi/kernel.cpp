@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "uapi/kernel.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace causeway::uapi {
+
+MappedRange::MappedRange(MappedRange&& other) noexcept
+    : table_(other.table_),
+      address_(std::exchange(other.address_, nullptr)),
+      length_(std::exchange(other.length_, 0)) {}
+
+MappedRange& MappedRange::operator=(MappedRange&& other) noexcept {
+  std::swap(table_, other.table_);
+  std::swap(address_, other.address_);
+  std::swap(length_, other.length_);
+  return *this;
+}
+
+MappedRange::~MappedRange() {
+  if (address_ != nullptr) {
+    table_->munmap(table_->context, address_, length_);
+  }
+}
+
+Error system_error(std::string operation, std::string detail, int system_errno) {
+  if (system_errno == EMFILE) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    detail += fmt::format(
+        "; this process has used up its {} file descriptors: raise the limit with `ulimit -n`, or let go of "
+        "buffers",
+        limit.rlim_cur);
+  } else if (system_errno == ENFILE) {
+    detail += "; the whole system has run out of open files: see /proc/sys/fs/file-max";
+  }
+  return Error(errc_from_errno(system_errno), std::move(operation), std::move(detail), system_errno);
+}
+
+Result<UniqueFd> Kernel::open(const std::string& path, int flags) const {
+  int fd = -1;
+  do {
+    fd = table_->open(table_->context, path.c_str(), flags | O_CLOEXEC);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) {
+    return system_error("open", fmt::format("{} cannot be opened", path), errno);
+  }
+  return UniqueFd(fd);
+}
+
+Result<std::vector<std::string>> Kernel::list_directory(const std::string& path) const {
+  std::vector<std::string> names;
+  const auto visit = [](void* user, const char* name) {
+    static_cast<std::vector<std::string>*>(user)->emplace_back(name);
+  };
+  if (table_->list_directory(table_->context, path.c_str(), visit, &names) != 0) {
+    return system_error("opendir", fmt::format("the directory {} cannot be read", path), errno);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<UniqueFd> Kernel::duplicate(BorrowedFd fd) const {
+  const int copy = table_->fcntl(table_->context, fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) {
+    return system_error("F_DUPFD_CLOEXEC", fmt::format("descriptor {} cannot be duplicated", fd.get()),
+                        errno);
+  }
+  return UniqueFd(copy);
+}
+
+Result<ObjectId> Kernel::identity(BorrowedFd fd) const {
+  struct stat status {};
+  if (table_->fstat(table_->context, fd.get(), &status) != 0) {
+    return system_error("fstat", fmt::format("descriptor {} is not open", fd.get()), errno);
+  }
+  return ObjectId{.device = status.st_dev, .inode = status.st_ino};
+}
+
+Result<std::uint64_t> Kernel::size(BorrowedFd fd) const {
+  const std::int64_t end = table_->lseek(table_->context, fd.get(), 0, SEEK_END);
+  if (end < 0) {
+    return system_error("lseek", fmt::format("descriptor {} has no size: it is not memory", fd.get()), errno);
+  }
+  return static_cast<std::uint64_t>(end);
+}
+
+Result<bool> Kernel::writable(BorrowedFd fd) const {
+  const int flags = table_->fcntl(table_->context, fd.get(), F_GETFL, 0);
+  if (flags < 0) {
+    return system_error("F_GETFL", fmt::format("descriptor {} is not open", fd.get()), errno);
+  }
+  return (flags & O_ACCMODE) == O_RDWR;
+}
+
+Result<UniqueFd> Kernel::memfd(const std::string& name, std::uint64_t size) const {
+  UniqueFd fd(table_->memfd_create(table_->context, name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd.valid()) {
+    return system_error("memfd_create", fmt::format("no memfd of {} bytes could be made", size), errno);
+  }
+  int result = 0;
+  do {
+    result = table_->ftruncate(table_->context, fd.get(), static_cast<std::int64_t>(size));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) {
+    return system_error("ftruncate", fmt::format("a memfd could not be made {} bytes long", size), errno);
+  }
+  if (table_->fcntl(table_->context, fd.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+    return system_error("F_ADD_SEALS", "a memfd could not be sealed against shrinking", errno);
+  }
+  return fd;
+}
+
+Result<MappedRange> Kernel::map(BorrowedFd fd, std::uint64_t offset, std::uint64_t size, bool writable,
+                                bool populate) const {
+  const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  const int flags = MAP_SHARED | (populate ? MAP_POPULATE : 0);
+  void* address = table_->mmap(table_->context, nullptr, size, protection, flags, fd.get(),
+                               static_cast<std::int64_t>(offset));
+  if (address == MAP_FAILED) {
+    return system_error("mmap", fmt::format("{} bytes at offset {} could not be mapped", size, offset),
+                        errno);
+  }
+  return MappedRange(table_, static_cast<std::byte*>(address), size);
+}
+
+Result<bool> Kernel::poll(BorrowedFd fd, short events, Deadline deadline) const {
+  for (;;) {
+    pollfd entry{.fd = fd.get(), .events = events, .revents = 0};
+    timespec timeout{};
+    const timespec* limit = nullptr;
+    if (!deadline.is_never()) {
+      const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.left());
+      timeout.tv_sec = static_cast<time_t>(left.count() / 1'000'000'000);
+      timeout.tv_nsec = static_cast<long>(left.count() % 1'000'000'000);
+      limit = &timeout;
+    }
+    const int ready = table_->ppoll(table_->context, &entry, 1, limit);
+    if (ready >= 0) {
+      return ready > 0;
+    }
+    if (errno != EINTR && errno != EAGAIN) {
+      return system_error("ppoll", fmt::format("descriptor {} cannot be waited for", fd.get()), errno);
+    }
+  }
+}
+
+Result<UniqueFd> Kernel::eventfd() const {
+  const int fd = table_->eventfd(table_->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) {
+    return system_error("eventfd", "no event could be made", errno);
+  }
+  return UniqueFd(fd);
+}
+
+int Kernel::ioctl(BorrowedFd fd, unsigned long request, void* argument) const noexcept {
+  for (;;) {
+    const int result = table_->ioctl(table_->context, fd.get(), request, argument);
+    if (result >= 0) {
+      return result;
+    }
+    if (errno != EINTR && errno != EAGAIN) {
+      return -errno;
+    }
+  }
+}
+
+}  // namespace causeway::uapi

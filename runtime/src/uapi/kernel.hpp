@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/plugin/syscalls.h>
+#include <causeway/deadline.hpp>
+#include <causeway/dma_buf.hpp>
+#include <causeway/fd.hpp>
+#include <causeway/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace causeway::uapi {
+
+/// A range of address space that is unmapped when this object goes.
+class MappedRange {
+public:
+  MappedRange() noexcept = default;
+  MappedRange(const cw_syscalls* table, std::byte* address, std::size_t length) noexcept
+      : table_(table), address_(address), length_(length) {}
+  MappedRange(MappedRange&& other) noexcept;
+  MappedRange& operator=(MappedRange&& other) noexcept;
+  MappedRange(const MappedRange&) = delete;
+  MappedRange& operator=(const MappedRange&) = delete;
+  ~MappedRange();
+
+  [[nodiscard]] std::byte* address() const noexcept { return address_; }
+  [[nodiscard]] std::size_t length() const noexcept { return length_; }
+
+private:
+  const cw_syscalls* table_ = nullptr;
+  std::byte* address_ = nullptr;
+  std::size_t length_ = 0;
+};
+
+/// Typed system calls over the injectable table: descriptors are owned and close-on-exec, failures are
+/// sentences, interrupted calls are repeated. What only dma-bufs and their exporters have is in dma_buf.hpp,
+/// udmabuf.hpp and dma_heap.hpp beside this file.
+///
+/// Threads: thread-safe.
+class Kernel {
+public:
+  explicit Kernel(const cw_syscalls& table) noexcept : table_(&table) {}
+
+  [[nodiscard]] const cw_syscalls& table() const noexcept { return *table_; }
+
+  /// Errors: NotFound, Permission, OutOfFds.
+  [[nodiscard]] Result<UniqueFd> open(const std::string& path, int flags) const;
+  /// Sorted. Errors: NotFound, Permission, OutOfFds.
+  [[nodiscard]] Result<std::vector<std::string>> list_directory(const std::string& path) const;
+  [[nodiscard]] Result<UniqueFd> duplicate(BorrowedFd fd) const;
+  [[nodiscard]] Result<ObjectId> identity(BorrowedFd fd) const;
+  /// Bytes, by seeking to the end: the one way that dma-bufs and memfds share.
+  [[nodiscard]] Result<std::uint64_t> size(BorrowedFd fd) const;
+  /// False for a descriptor opened read-only (F_GETFL).
+  [[nodiscard]] Result<bool> writable(BorrowedFd fd) const;
+  /// A memfd of that many bytes that can no longer shrink, as udmabuf asks for it.
+  [[nodiscard]] Result<UniqueFd> memfd(const std::string& name, std::uint64_t size) const;
+  /// Shared, from the start; writable or not; with all pages present if populate.
+  [[nodiscard]] Result<MappedRange> map(BorrowedFd fd, std::uint64_t offset, std::uint64_t size,
+                                        bool writable, bool populate) const;
+  /// True once one of events is there, false if the deadline came first.
+  [[nodiscard]] Result<bool> poll(BorrowedFd fd, short events, Deadline deadline) const;
+  [[nodiscard]] Result<UniqueFd> eventfd() const;
+
+  /// ioctl, repeated while it answers EINTR or EAGAIN; what it returned, or -errno.
+  [[nodiscard]] int ioctl(BorrowedFd fd, unsigned long request, void* argument) const noexcept;
+
+private:
+  const cw_syscalls* table_;
+};
+
+/// The failure of a system call, with what to do about it where that is known.
+[[nodiscard]] Error system_error(std::string operation, std::string detail, int system_errno);
+
+inline constexpr std::uint64_t kPageSize = 4096;
+
+[[nodiscard]] constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) noexcept {
+  return (value + alignment - 1) / alignment * alignment;
+}
+
+}  // namespace causeway::uapi
