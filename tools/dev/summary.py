@@ -18,15 +18,14 @@ class Tier:
         self.failed, self.skipped = [], []  # (test, reason)
 
     def fail(self, test, reason):
-        self.failed.append((test, first_line(reason)))
+        self.failed.append((test, one_line(reason)))
 
     def skip(self, test, reason):
-        self.skipped.append((test, first_line(reason)))
+        self.skipped.append((test, one_line(reason)))
 
 
-def first_line(text):
-    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
-    return lines[0] if lines else "no reason given"
+def one_line(text):
+    return " ".join((text or "").split())[:300] or "no reason given"
 
 
 def parse(path):
