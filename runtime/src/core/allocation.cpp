@@ -212,10 +212,12 @@ Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime, Al
     return FramePool(std::make_shared<PoolState>(std::move(plan), std::move(report), rung.take_members(),
                                                  request.devices));
   }
+  if (ladder->size() == 1) {
+    return std::move(*last).within(fmt::format("{} was the only exporter to ask", ladder->front()->name()));
+  }
   return Error(
       alike ? last->code() : Errc::Unsupported, "allocate",
-      fmt::format("no exporter could make {} frame(s) that suit all devices: {}", request.count, reasons),
-      alike ? last->system_errno() : 0);
+      fmt::format("no exporter could make {} frame(s) that suit all devices: {}", request.count, reasons));
 }
 
 }  // namespace causeway::core
