@@ -51,8 +51,9 @@ while [ $# -gt 0 ]; do
 done
 [ $# -gt 0 ] || { help >&2 && exit 2; }
 COMMAND=("$@")
-INTERACTIVE=''
-[ ! -t 0 ] || [ ! -t 1 ] || INTERACTIVE=1
+INTERACTIVE='' TERMINAL=''
+if [ -t 0 ] && [ -t 1 ]; then INTERACTIVE=1 TERMINAL=$(stty -g); fi
+exec 3<&0
 [ -n "$TIMEOUT" ] || [ -n "$INTERACTIVE" ] || TIMEOUT=900
 BOOT_TIMEOUT=180
 
@@ -72,6 +73,8 @@ stop_qemu() {
 # shellcheck disable=SC2317 # a trap calls it
 clean_up() {
     stop_qemu
+    # QEMU puts its terminal back itself, unless it was killed.
+    [ -z "$TERMINAL" ] || stty "$TERMINAL" <&3 || true
     [ ${#READERS[@]} -eq 0 ] || kill "${READERS[@]}" 2>/dev/null || true
     rm -rf "$CONTROL"
 }
@@ -181,7 +184,6 @@ keep_log() {
     fi
 }
 
-exec 3<&0
 prepare_kernel
 choose_accelerator
 write_settings

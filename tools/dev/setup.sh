@@ -74,7 +74,8 @@ install_missing() {
     printf '%s\n' "${MISSING_WHY[@]}" | awk -F'|' '{ printf "    %-24s %s\n", $1, $2 }'
 
     step "Reading the package lists"
-    run_logged "$log" "${AS_ROOT[@]}" apt-get -q update || exit 1
+    # Somebody's third-party source that fails need not stop us.
+    run_logged "$log" "${AS_ROOT[@]}" apt-get -q update || note "Not all lists could be read; going on with what there is."
     if [ ${#MISSING_NEWER[@]} -gt 0 ]; then
         local release=()
         if [ "$VERSION_ID" = 12 ]; then
