@@ -146,7 +146,7 @@ std::vector<std::string> Runtime::backends() const {
 
 std::vector<ExporterInfo> Runtime::exporters() {
   std::vector<ExporterInfo> all;
-  for (const auto& exporter : state_->exporters()) {
+  for (const auto& exporter : state_->allocators()) {
     ExporterInfo info{.name = exporter->name()};
     if (auto page = exporter->allocate(uapi::kPageSize, "trial")) {
       info.available = true;
@@ -172,13 +172,13 @@ Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, 
         Errc::InvalidArgument, "Runtime::allocate",
         fmt::format("a buffer of {} bytes was asked for; it has at least 1 and at most {}", size, kMost));
   }
-  auto ladder = core::select_exporters(*state_, exporter);
+  auto ladder = core::select_allocators(*state_, exporter);
   if (!ladder) {
     return std::move(ladder.error());
   }
   std::string reasons;
   Errc code = Errc::Unsupported;
-  for (const core::Exporter* rung : *ladder) {
+  for (const core::Allocator* rung : *ladder) {
     auto storage = rung->allocate(uapi::align_up(size, uapi::kPageSize), std::string(name));
     if (storage) {
       auto buffer = core::BufferState::adopt(state_, std::move(*storage), rung->name(), std::string(name));

@@ -24,7 +24,7 @@ Direction direction_of(Usage usage) noexcept {
 /// One rung: all frames from one exporter, or why not.
 class Rung {
 public:
-  Rung(const std::shared_ptr<RuntimeState>& runtime, const Exporter& exporter, const AllocationPlan& plan,
+  Rung(const std::shared_ptr<RuntimeState>& runtime, const Allocator& exporter, const AllocationPlan& plan,
        const AllocationRequest& request)
       : runtime_(runtime), exporter_(exporter), plan_(plan), request_(request) {}
 
@@ -111,7 +111,7 @@ private:
   }
 
   const std::shared_ptr<RuntimeState>& runtime_;
-  const Exporter& exporter_;
+  const Allocator& exporter_;
   const AllocationPlan& plan_;
   const AllocationRequest& request_;
   std::vector<PoolState::Member> members_;
@@ -162,12 +162,12 @@ Result<Constraints> ask_constraints(DeviceState& device, const FrameDesc& desc, 
   return needs;
 }
 
-Result<std::vector<const Exporter*>> select_exporters(const RuntimeState& runtime, std::string_view name) {
-  std::vector<const Exporter*> chosen;
+Result<std::vector<const Allocator*>> select_allocators(const RuntimeState& runtime, std::string_view name) {
+  std::vector<const Allocator*> chosen;
   std::string known;
-  for (const auto& exporter : runtime.exporters()) {
+  for (const auto& exporter : runtime.allocators()) {
     const std::string_view own = exporter->name();
-    if (name.empty() || own == name || own.substr(0, own.find(':')) == name) {
+    if (name.empty() ? exporter->on_ladder() : own == name || own.substr(0, own.find(':')) == name) {
       chosen.push_back(exporter.get());
     }
     known += (known.empty() ? "" : ", ") + exporter->name();
@@ -189,7 +189,7 @@ Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime, Al
                  fmt::format("{} frames were asked for, and a device of this negotiation takes at most {}",
                              request.count, plan.max_frames));
   }
-  auto ladder = select_exporters(*runtime, request.exporter);
+  auto ladder = select_allocators(*runtime, request.exporter);
   if (!ladder) {
     return std::move(ladder.error());
   }
@@ -197,7 +197,7 @@ Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime, Al
   std::string reasons;
   std::optional<Error> last;
   bool alike = true;
-  for (const Exporter* exporter : *ladder) {
+  for (const Allocator* exporter : *ladder) {
     Rung rung(runtime, *exporter, plan, request);
     if (auto climbed = rung.climb(); !climbed) {
       auto reason = climbed.error().message();

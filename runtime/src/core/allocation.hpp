@@ -24,8 +24,8 @@ struct AllocationRequest {
 
 /// The exporters that a name selects: all for "", one for its name, all heaps for "dma_heap".
 /// Errors: NotFound, naming those that there are.
-[[nodiscard]] Result<std::vector<const Exporter*>> select_exporters(const RuntimeState& runtime,
-                                                                    std::string_view name);
+[[nodiscard]] Result<std::vector<const Allocator*>> select_allocators(const RuntimeState& runtime,
+                                                                      std::string_view name);
 
 /// Climbs the ladder: for each exporter makes all frames in their real size and attaches, maps and proves
 /// them on every device; the first that suits everybody is taken.

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "core/access_state.hpp"
-#include "core/exporter.hpp"
+#include "core/allocator.hpp"
 #include "uapi/kernel.hpp"
 
 namespace causeway::core {

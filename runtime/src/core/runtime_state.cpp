@@ -23,8 +23,9 @@ RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log)
 
 RuntimeState::~RuntimeState() = default;
 
-void RuntimeState::equip(std::vector<std::unique_ptr<Exporter>> exporters, std::vector<cw_backend> backends) {
-  exporters_ = std::move(exporters);
+void RuntimeState::equip(std::vector<std::unique_ptr<Allocator>> allocators,
+                         std::vector<cw_backend> backends) {
+  allocators_ = std::move(allocators);
   backends_ = std::move(backends);
 }
 

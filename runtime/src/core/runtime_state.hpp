@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/allocator.hpp"
 #include "core/buffer_registry.hpp"
-#include "core/exporter.hpp"
 #include "core/host_services.hpp"
 #include "core/tally.hpp"
 #include "uapi/kernel.hpp"
@@ -31,13 +31,15 @@ public:
   ~RuntimeState();
 
   /// Called once, before the runtime is handed out.
-  void equip(std::vector<std::unique_ptr<Exporter>> exporters, std::vector<cw_backend> backends);
+  void equip(std::vector<std::unique_ptr<Allocator>> allocators, std::vector<cw_backend> backends);
 
   [[nodiscard]] const uapi::Kernel& kernel() const noexcept { return kernel_; }
   [[nodiscard]] Tally& tally() noexcept { return tally_; }
   [[nodiscard]] BufferRegistry& buffers() noexcept { return buffers_; }
   [[nodiscard]] const cw_host* host() const noexcept { return &services_.table(); }
-  [[nodiscard]] std::span<const std::unique_ptr<Exporter>> exporters() const noexcept { return exporters_; }
+  [[nodiscard]] std::span<const std::unique_ptr<Allocator>> allocators() const noexcept {
+    return allocators_;
+  }
   [[nodiscard]] std::span<const cw_backend> backends() const noexcept { return backends_; }
   /// null if there is none of that name.
   [[nodiscard]] const cw_backend* backend(std::string_view name) const noexcept;
@@ -54,7 +56,7 @@ private:
   Tally tally_;
   BufferRegistry buffers_;
   HostServices services_;
-  std::vector<std::unique_ptr<Exporter>> exporters_;
+  std::vector<std::unique_ptr<Allocator>> allocators_;
   std::vector<cw_backend> backends_;
   std::mutex slots_mutex_;
   std::bitset<Device::kMaxDevices> slots_;

@@ -14,7 +14,7 @@ namespace causeway::exporters {
 namespace {
 
 /// One of the kernel's dma-heaps.
-class DmaHeap final : public core::Exporter {
+class DmaHeap final : public core::Allocator {
 public:
   DmaHeap(const uapi::Kernel& kernel, const std::string& heap)
       : kernel_(kernel),
@@ -49,8 +49,8 @@ private:
 
 }  // namespace
 
-std::vector<std::unique_ptr<core::Exporter>> make_dma_heaps(const uapi::Kernel& kernel) {
-  std::vector<std::unique_ptr<core::Exporter>> heaps;
+std::vector<std::unique_ptr<core::Allocator>> make_dma_heaps(const uapi::Kernel& kernel) {
+  std::vector<std::unique_ptr<core::Allocator>> heaps;
   auto names = kernel.list_directory(uapi::kDmaHeapDirectory);
   if (!names) {
     return heaps;  // a kernel without heaps has no such directory

@@ -5,8 +5,8 @@
 
 namespace causeway::exporters {
 
-std::vector<std::unique_ptr<core::Exporter>> make_ladder(const uapi::Kernel& kernel) {
-  std::vector<std::unique_ptr<core::Exporter>> ladder;
+std::vector<std::unique_ptr<core::Allocator>> make_ladder(const uapi::Kernel& kernel) {
+  std::vector<std::unique_ptr<core::Allocator>> ladder;
   ladder.push_back(make_udmabuf(kernel));
   for (auto& heap : make_dma_heaps(kernel)) {
     ladder.push_back(std::move(heap));

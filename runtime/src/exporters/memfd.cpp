@@ -8,7 +8,7 @@ namespace {
 
 /// Shared memory: on every machine, for every user. No dma-buf, so only devices that take a memfd or a host
 /// pointer can use it (lavapipe, PoCL, the simulated FPGA).
-class Memfd final : public core::Exporter {
+class Memfd final : public core::Allocator {
 public:
   explicit Memfd(const uapi::Kernel& kernel) : kernel_(kernel) {}
 
@@ -36,7 +36,7 @@ private:
 
 }  // namespace
 
-std::unique_ptr<core::Exporter> make_memfd(const uapi::Kernel& kernel) {
+std::unique_ptr<core::Allocator> make_memfd(const uapi::Kernel& kernel) {
   return std::make_unique<Memfd>(kernel);
 }
 

@@ -13,7 +13,7 @@ namespace causeway::exporters {
 namespace {
 
 /// A dma-buf over a memfd. The memfd stays with us: the CPU maps it, and devices that pin pages get it.
-class Udmabuf final : public core::Exporter {
+class Udmabuf final : public core::Allocator {
 public:
   explicit Udmabuf(const uapi::Kernel& kernel) : kernel_(kernel) {}
 
@@ -61,7 +61,7 @@ private:
 
 }  // namespace
 
-std::unique_ptr<core::Exporter> make_udmabuf(const uapi::Kernel& kernel) {
+std::unique_ptr<core::Allocator> make_udmabuf(const uapi::Kernel& kernel) {
   return std::make_unique<Udmabuf>(kernel);
 }
 
