@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # cmake -DCOMPILER= -DSOURCE= -DINCLUDE_DIRS= -DWORDS= -P check.cmake
+# INCLUDE_DIRS is separated by colons.
+string(REPLACE ":" ";" INCLUDE_DIRS "${INCLUDE_DIRS}")
+list(REMOVE_ITEM INCLUDE_DIRS "")
 list(TRANSFORM INCLUDE_DIRS PREPEND -I)
 set(compile ${COMPILER} -std=c++20 -Wall -Wextra -Werror -fsyntax-only ${INCLUDE_DIRS})
 
