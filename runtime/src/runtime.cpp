@@ -16,6 +16,7 @@
 #include "exporters/ladder.hpp"
 #include "loader/backend_table.hpp"
 #include "loader/builtin_backends.hpp"
+#include "loader/shared_objects.hpp"
 #include "uapi/real_syscalls.hpp"
 
 namespace causeway {
@@ -101,8 +102,14 @@ Result<Runtime> Runtime::create(RuntimeOptions options) {
   if (!backends) {
     return std::move(backends.error());
   }
+  auto found = loader::load_shared_objects(
+      loader::search_path(loader::process_source(std::move(options.backend_path))), *backends);
+  backends->insert(backends->end(), found.tables.begin(), found.tables.end());
   auto state = std::make_shared<core::RuntimeState>(syscalls, std::move(options.log));
-  state->equip(exporters::make_ladder(state->kernel()), std::move(*backends));
+  state->equip(exporters::make_ladder(state->kernel()), std::move(*backends), std::move(found.refused));
+  for (const auto& [file, reason] : state->refused_backends()) {
+    state->log(LogLevel::Warning, fmt::format("the backend {} is left out: {}", file, reason));
+  }
   return Runtime(std::move(state));
 }
 
@@ -142,6 +149,10 @@ std::vector<std::string> Runtime::backends() const {
     names.emplace_back(backend.name);
   }
   return names;
+}
+
+std::vector<RefusedBackend> Runtime::refused_backends() const {
+  return {state_->refused_backends().begin(), state_->refused_backends().end()};
 }
 
 std::vector<ExporterInfo> Runtime::exporters() {

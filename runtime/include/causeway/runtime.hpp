@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,9 +32,20 @@ struct RuntimeOptions {
   std::vector<cw_backend_entry> backends{};
   /// Leave the built-in backends out.
   bool builtin_backends = true;
+  /// Where to look for backends that are shared objects: files, and folders of *.so, separated by colons;
+  /// empty: nowhere. Not given: the environment's CAUSEWAY_BACKEND_PATH (ignored in a program with more
+  /// rights than its user), or else the installation's lib/causeway/backends. What does not fit is in
+  /// refused_backends().
+  std::optional<std::string> backend_path{};
   /// Where messages go; called from any thread, never with a lock held. Default: warnings and errors to
   /// stderr.
   std::function<void(LogLevel, std::string_view)> log{};
+};
+
+/// A shared object on the search path that is no backend for this runtime.
+struct RefusedBackend {
+  std::string file;    ///< as the search path led to it
+  std::string reason;  ///< what was found, and what is needed
 };
 
 /// What made a buffer possible, or did not.
@@ -94,6 +106,8 @@ public:
   [[nodiscard]] Result<Device> open_device(std::string_view backend, const OpenOptions& options = {});
   /// The names of the backends.
   [[nodiscard]] std::vector<std::string> backends() const;
+  /// What was on the search path for backends and was not taken; logged as warnings, too.
+  [[nodiscard]] std::vector<RefusedBackend> refused_backends() const;
   /// What can allocate here, in the order of the ladder. Tries each once with one page.
   [[nodiscard]] std::vector<ExporterInfo> exporters();
 

@@ -23,10 +23,11 @@ RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log)
 
 RuntimeState::~RuntimeState() = default;
 
-void RuntimeState::equip(std::vector<std::unique_ptr<Allocator>> allocators,
-                         std::vector<cw_backend> backends) {
+void RuntimeState::equip(std::vector<std::unique_ptr<Allocator>> allocators, std::vector<cw_backend> backends,
+                         std::vector<RefusedBackend> refused) {
   allocators_ = std::move(allocators);
   backends_ = std::move(backends);
+  refused_ = std::move(refused);
 }
 
 const cw_backend* RuntimeState::backend(std::string_view name) const noexcept {

@@ -31,7 +31,8 @@ public:
   ~RuntimeState();
 
   /// Called once, before the runtime is handed out.
-  void equip(std::vector<std::unique_ptr<Allocator>> allocators, std::vector<cw_backend> backends);
+  void equip(std::vector<std::unique_ptr<Allocator>> allocators, std::vector<cw_backend> backends,
+             std::vector<RefusedBackend> refused = {});
 
   [[nodiscard]] const uapi::Kernel& kernel() const noexcept { return kernel_; }
   [[nodiscard]] Tally& tally() noexcept { return tally_; }
@@ -41,6 +42,7 @@ public:
     return allocators_;
   }
   [[nodiscard]] std::span<const cw_backend> backends() const noexcept { return backends_; }
+  [[nodiscard]] std::span<const RefusedBackend> refused_backends() const noexcept { return refused_; }
   /// null if there is none of that name.
   [[nodiscard]] const cw_backend* backend(std::string_view name) const noexcept;
 
@@ -58,6 +60,7 @@ private:
   HostServices services_;
   std::vector<std::unique_ptr<Allocator>> allocators_;
   std::vector<cw_backend> backends_;
+  std::vector<RefusedBackend> refused_;
   std::mutex slots_mutex_;
   std::bitset<Device::kMaxDevices> slots_;
 };
