@@ -21,6 +21,7 @@ struct Storage {
   bool is_dma_buf = false;
   UniqueFd pinnable{};  ///< never leaves the library but to backends that ask for it
   std::uint64_t pinnable_offset = 0;
+  std::uint64_t huge_bytes = 0;   ///< how much of the pinnable view lies on pages of 2 MiB
   std::shared_ptr<void> keeps{};  ///< what must outlive the descriptor: a GEM handle, a slab
 };
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "exporters/ladder.hpp"
+#include "uapi/huge_pages.hpp"
 
 namespace causeway::exporters {
 namespace {
@@ -25,8 +26,12 @@ public:
     if (!view) {
       return std::move(view.error());
     }
-    return core::Storage{
-        .fd = std::move(*fd), .size = size, .is_dma_buf = false, .pinnable = std::move(*view)};
+    const std::uint64_t huge = uapi::collapse_memfd(kernel_, fd->borrow(), 0, size);
+    return core::Storage{.fd = std::move(*fd),
+                         .size = size,
+                         .is_dma_buf = false,
+                         .pinnable = std::move(*view),
+                         .huge_bytes = huge};
   }
 
 private:

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -101,6 +102,15 @@ Result<bool> Kernel::writable(BorrowedFd fd) const {
   return (flags & O_ACCMODE) == O_RDWR;
 }
 
+Result<bool> Kernel::is_shared_memory(BorrowedFd fd) const {
+  struct statfs status {};
+  if (table_->fstatfs(table_->context, fd.get(), &status) != 0) {
+    return system_error("fstatfs", fmt::format("descriptor {} cannot be examined", fd.get()), errno);
+  }
+  const auto type = static_cast<std::uint64_t>(status.f_type);
+  return type == TMPFS_MAGIC || type == HUGETLBFS_MAGIC;
+}
+
 Result<UniqueFd> Kernel::memfd(const std::string& name, std::uint64_t size) const {
   UniqueFd fd(table_->memfd_create(table_->context, name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) {
@@ -119,17 +129,37 @@ Result<UniqueFd> Kernel::memfd(const std::string& name, std::uint64_t size) cons
   return fd;
 }
 
+void* Kernel::aligned_place(std::uint64_t offset, std::uint64_t size,
+                            std::uint64_t alignment) const noexcept {
+  const std::uint64_t length = size + alignment;
+  void* found = table_->mmap(table_->context, nullptr, length, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (found == MAP_FAILED) {
+    return nullptr;
+  }
+  // Given back at once, and then only hinted at: were it replaced by MAP_FIXED instead, a mapping that fails
+  // would leave a hole that another thread may fill before we unmap the rest.
+  table_->munmap(table_->context, found, length);
+  auto* start = static_cast<std::byte*>(found);
+  return start + (offset - reinterpret_cast<std::uintptr_t>(start)) % alignment;
+}
+
 Result<MappedRange> Kernel::map(BorrowedFd fd, std::uint64_t offset, std::uint64_t size, bool writable,
-                                bool populate) const {
+                                bool populate, std::uint64_t alignment) const {
   const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
   const int flags = MAP_SHARED | (populate ? MAP_POPULATE : 0);
-  void* address = table_->mmap(table_->context, nullptr, size, protection, flags, fd.get(),
+  void* place = alignment > kPageSize ? aligned_place(offset, size, alignment) : nullptr;
+  void* address = table_->mmap(table_->context, place, size, protection, flags, fd.get(),
                                static_cast<std::int64_t>(offset));
   if (address == MAP_FAILED) {
     return system_error("mmap", fmt::format("{} bytes at offset {} could not be mapped", size, offset),
                         errno);
   }
   return MappedRange(table_, static_cast<std::byte*>(address), size);
+}
+
+void Kernel::unmap(std::byte* address, std::size_t length) const noexcept {
+  table_->munmap(table_->context, address, length);
 }
 
 Result<bool> Kernel::poll(BorrowedFd fd, short events, Deadline deadline) const {

@@ -10,9 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace causeway::uapi {
+
+inline constexpr std::uint64_t kPageSize = 4096;
 
 /// A range of address space that is unmapped when this object goes.
 class MappedRange {
@@ -28,6 +31,8 @@ public:
 
   [[nodiscard]] std::byte* address() const noexcept { return address_; }
   [[nodiscard]] std::size_t length() const noexcept { return length_; }
+  /// Gives the range away: the caller unmaps it, by Kernel::unmap.
+  [[nodiscard]] std::byte* release() noexcept { return std::exchange(address_, nullptr); }
 
 private:
   const cw_syscalls* table_ = nullptr;
@@ -56,11 +61,17 @@ public:
   [[nodiscard]] Result<std::uint64_t> size(BorrowedFd fd) const;
   /// False for a descriptor opened read-only (F_GETFL).
   [[nodiscard]] Result<bool> writable(BorrowedFd fd) const;
+  /// True for memory that is a file of tmpfs or hugetlbfs: a memfd.
+  [[nodiscard]] Result<bool> is_shared_memory(BorrowedFd fd) const;
   /// A memfd of that many bytes that can no longer shrink, as udmabuf asks for it.
   [[nodiscard]] Result<UniqueFd> memfd(const std::string& name, std::uint64_t size) const;
-  /// Shared, from the start; writable or not; with all pages present if populate.
+  /// Shared, from offset on; writable or not; with all pages present if populate. alignment, a power of two,
+  /// is a wish: where address space allows, the address equals offset modulo alignment, as huge pages need
+  /// it.
   [[nodiscard]] Result<MappedRange> map(BorrowedFd fd, std::uint64_t offset, std::uint64_t size,
-                                        bool writable, bool populate) const;
+                                        bool writable, bool populate,
+                                        std::uint64_t alignment = kPageSize) const;
+  void unmap(std::byte* address, std::size_t length) const noexcept;
   /// True once one of events is there, false if the deadline came first.
   [[nodiscard]] Result<bool> poll(BorrowedFd fd, short events, Deadline deadline) const;
   [[nodiscard]] Result<UniqueFd> eventfd() const;
@@ -69,13 +80,15 @@ public:
   [[nodiscard]] int ioctl(BorrowedFd fd, unsigned long request, void* argument) const noexcept;
 
 private:
+  /// A free place in the address space that suits a mapping so aligned; null if none was found.
+  [[nodiscard]] void* aligned_place(std::uint64_t offset, std::uint64_t size,
+                                    std::uint64_t alignment) const noexcept;
+
   const cw_syscalls* table_;
 };
 
 /// The failure of a system call, with what to do about it where that is known.
 [[nodiscard]] Error system_error(std::string operation, std::string detail, int system_errno);
-
-inline constexpr std::uint64_t kPageSize = 4096;
 
 [[nodiscard]] constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) noexcept {
   return (value + alignment - 1) / alignment * alignment;
