@@ -12,6 +12,12 @@ std::vector<std::unique_ptr<core::Allocator>> make_ladder(const uapi::Kernel& ke
     ladder.push_back(std::move(heap));
   }
   ladder.push_back(make_memfd(kernel));
+  for (auto& card : make_drm_dumbs(kernel)) {
+    ladder.push_back(std::move(card));
+  }
+  for (auto& driver : make_gbms(kernel)) {
+    ladder.push_back(std::move(driver));
+  }
   return ladder;
 }
 

@@ -14,8 +14,15 @@ namespace causeway::exporters {
 /// One exporter for each heap that the kernel lists now.
 [[nodiscard]] std::vector<std::unique_ptr<core::Allocator>> make_dma_heaps(const uapi::Kernel& kernel);
 
+/// Display memory: one exporter for each card node that the kernel lists now.
+[[nodiscard]] std::vector<std::unique_ptr<core::Allocator>> make_drm_dumbs(const uapi::Kernel& kernel);
+/// The graphics drivers' own memory and layouts: one for each card node, then one for each render node; none
+/// in a build without libgbm's header.
+[[nodiscard]] std::vector<std::unique_ptr<core::Allocator>> make_gbms(const uapi::Kernel& kernel);
+
 /// What can own storage, in the order in which it is tried: udmabuf (its memfd can be pinned and mapped with
-/// huge pages), the heaps, and memfd, which works anywhere but is no dma-buf. kernel must outlive them.
+/// huge pages), the heaps, and memfd, which works anywhere but is no dma-buf. Then those that are had by name
+/// only: drm_dumb and gbm. kernel must outlive them.
 [[nodiscard]] std::vector<std::unique_ptr<core::Allocator>> make_ladder(const uapi::Kernel& kernel);
 
 }  // namespace causeway::exporters
