@@ -58,6 +58,14 @@ Result<std::vector<cw_backend>> load_backends(const RuntimeOptions& options) {
   return tables;
 }
 
+std::vector<LedgerEntry> ledger_of(const core::RuntimeState& runtime) {
+  std::vector<LedgerEntry> entries;
+  for (const auto& buffer : runtime.buffers().all()) {
+    entries.push_back(buffer->ledger_entry());
+  }
+  return entries;
+}
+
 std::vector<DeviceInfo> enumerate(const cw_backend& backend, core::RuntimeState& runtime) {
   // Two questions: how many, then which. More may appear in between; those are found the next time.
   std::vector<cw_device_info> found;
@@ -81,6 +89,19 @@ std::vector<DeviceInfo> enumerate(const cw_backend& backend, core::RuntimeState&
   return devices;
 }
 
+void report_leaks(const core::RuntimeState& runtime) {
+  const auto left = ledger_of(runtime);
+  if (left.empty()) {
+    return;
+  }
+  std::string report =
+      fmt::format("the runtime's last handle is gone, and {} buffer(s) still live:", left.size());
+  for (const auto& entry : left) {
+    report += "\n  " + entry.to_string();
+  }
+  runtime.log(LogLevel::Warning, report);
+}
+
 std::string names_of(std::span<const cw_backend> backends) {
   std::string names;
   for (const auto& backend : backends) {
@@ -91,7 +112,8 @@ std::string names_of(std::span<const cw_backend> backends) {
 
 }  // namespace
 
-Runtime::Runtime(std::shared_ptr<core::RuntimeState> state) noexcept : state_(std::move(state)) {}
+Runtime::Runtime(std::shared_ptr<core::RuntimeState> state)
+    : state_(std::move(state)), farewell_(nullptr, [state = state_](void*) { report_leaks(*state); }) {}
 
 Result<Runtime> Runtime::create(RuntimeOptions options) {
   const cw_syscalls& syscalls = options.syscalls != nullptr ? *options.syscalls : uapi::real_syscalls();
@@ -176,7 +198,8 @@ Negotiation Runtime::negotiate(FrameDesc desc) {
   return {state_, std::move(desc)};
 }
 
-Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, std::string_view name) {
+Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, std::string_view name,
+                                 std::source_location where) {
   constexpr std::uint64_t kMost = std::uint64_t{1} << 48;  // more than an x86-64 process can map
   if (size == 0 || size > kMost) {
     return Error(
@@ -192,7 +215,8 @@ Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, 
   for (const core::Allocator* rung : *ladder) {
     auto storage = rung->allocate(uapi::align_up(size, uapi::kPageSize), std::string(name));
     if (storage) {
-      auto buffer = core::BufferState::adopt(state_, std::move(*storage), rung->name(), std::string(name));
+      auto buffer =
+          core::BufferState::adopt(state_, std::move(*storage), rung->name(), std::string(name), where);
       if (!buffer) {
         return std::move(buffer.error());
       }
@@ -202,6 +226,10 @@ Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, 
     reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", rung->name(), storage.error().message());
   }
   return Error(code, "Runtime::allocate", fmt::format("{} bytes could not be had: {}", size, reasons));
+}
+
+std::vector<LedgerEntry> Runtime::ledger() const {
+  return ledger_of(*state_);
 }
 
 Counters Runtime::counters() const noexcept {
@@ -252,13 +280,13 @@ Result<AllocationPlan> Negotiation::plan() const {
   return causeway::negotiate(desc_, participants);
 }
 
-Result<FramePool> Negotiation::allocate(std::uint32_t count) const {
+Result<FramePool> Negotiation::allocate(std::uint32_t count, std::source_location where) const {
   auto agreed = plan();
   if (!agreed) {
     return std::move(agreed.error());
   }
   core::AllocationRequest request{
-      .exporter = exporter_, .name = name_, .allow_copy = allow_copy_, .count = count};
+      .exporter = exporter_, .name = name_, .allow_copy = allow_copy_, .count = count, .where = where};
   for (const auto& party : parties_) {
     request.devices.push_back(party.device);
     request.usages.push_back(party.usage);

@@ -91,6 +91,10 @@ public:
   /// the backend's.
   [[nodiscard]] Result<Mapping> map(Direction direction, bool allow_copy = false);
 
+  /// As map, but answers Busy at once where map would block: the device or the buffer is in use, or a fence
+  /// is pending. The kernel's header wishes for it (include/linux/dma-buf.h, "try_map_dma_buf").
+  [[nodiscard]] Result<Mapping> try_map(Direction direction, bool allow_copy = false);
+
   explicit Attachment(std::shared_ptr<core::AttachmentState> state) noexcept;  ///< for the runtime itself
 
 private:

@@ -7,12 +7,16 @@
 #include <causeway/counters.hpp>
 #include <causeway/cpu_access.hpp>
 #include <causeway/deadline.hpp>
+#include <causeway/deferred_exporter.hpp>
 #include <causeway/device.hpp>
 #include <causeway/dma_buf.hpp>
+#include <causeway/exporter.hpp>
 #include <causeway/fd.hpp>
 #include <causeway/format.hpp>
 #include <causeway/frame.hpp>
 #include <causeway/frame_pool.hpp>
+#include <causeway/ledger.hpp>
+#include <causeway/reservation.hpp>
 #include <causeway/result.hpp>
 #include <causeway/runtime.hpp>
 #include <causeway/usage.hpp>

@@ -49,6 +49,28 @@ private:
   Usage usage_;
 };
 
+/// A part of a buffer in the address space of this process, unmapped when this object goes. The kernel calls
+/// it mmap, or kmap for one page. Touch the bytes only between begin() and the end of the access.
+///
+/// Threads: reentrant.
+class CpuRange {
+public:
+  CpuRange(CpuRange&& other) noexcept;
+  CpuRange& operator=(CpuRange&& other) noexcept;
+  ~CpuRange();
+
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  /// As CpuMapping::begin. The access's own bytes() are empty unless all of the buffer is mapped, too.
+  [[nodiscard]] Result<CpuAccess> begin(Usage usage, Deadline deadline) const;
+
+  CpuRange(std::shared_ptr<const core::FrameState> frame,
+           std::span<std::byte> bytes) noexcept;  ///< for the runtime
+
+private:
+  std::shared_ptr<const core::FrameState> frame_;
+  std::span<std::byte> bytes_;
+};
+
 /// A CPU mapping of a buffer, kept and cached while the buffer lives; the kernel calls it mmap and vmap.
 /// A cheap shared handle. The bytes are reached through begin().
 ///
@@ -62,10 +84,12 @@ public:
   [[nodiscard]] Result<CpuAccess> begin(Usage usage, Deadline deadline) const;
   [[nodiscard]] std::uint64_t size() const noexcept;
 
-  explicit CpuMapping(std::shared_ptr<const core::FrameState> frame) noexcept;  ///< for the runtime itself
+  /// For the runtime itself. hold: counts this mapping while it lives.
+  CpuMapping(std::shared_ptr<const core::FrameState> frame, std::shared_ptr<void> hold) noexcept;
 
 private:
   std::shared_ptr<const core::FrameState> frame_;
+  std::shared_ptr<void> hold_;
 };
 
 }  // namespace causeway

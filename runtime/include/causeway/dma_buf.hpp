@@ -6,17 +6,22 @@
 #include <causeway/deadline.hpp>
 #include <causeway/device.hpp>
 #include <causeway/fd.hpp>
+#include <causeway/reservation.hpp>
 #include <causeway/result.hpp>
 #include <causeway/usage.hpp>
 
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <source_location>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace causeway {
 
 class Runtime;
+struct ExportInfo;
 namespace core {
 class BufferState;
 }  // namespace core
@@ -29,6 +34,15 @@ struct ObjectId {
   constexpr auto operator<=>(const ObjectId&) const = default;
 };
 
+/// One entry of a buffer's list of attachments. Threads: reentrant (a value).
+struct AttachmentInfo {
+  std::string device;  ///< the device's name
+  std::string backend;
+  Usage usage = Usage::Read;
+  bool mapped = false;
+  std::string import_path;  ///< once it is mapped
+};
+
 /// One memory object that devices can share: the kernel's struct dma_buf, or a memfd where there is none.
 ///
 /// A cheap shared handle. The memory lives until the last handle, attachment and mapping is gone. The same
@@ -37,16 +51,25 @@ struct ObjectId {
 /// Threads: thread-safe.
 class DmaBuf {
 public:
+  /// Exports storage of an owner of the caller's making: dma_buf_export(). The exporter's release() runs
+  /// once, when the last handle, attachment and mapping is gone; at once if this fails. Errors:
+  /// InvalidArgument (no exporter, size 0 or no whole pages), and what the exporter answers.
+  [[nodiscard]] static Result<DmaBuf> create(Runtime& runtime, ExportInfo info,
+                                             std::source_location where = std::source_location::current());
+
   /// Takes part in memory made elsewhere. fd stays the caller's: it is duplicated. A descriptor of an object
   /// that this runtime knows already yields that object.
   /// Errors: InvalidArgument (no descriptor, or not one of memory), OutOfFds.
-  [[nodiscard]] static Result<DmaBuf> from_fd(Runtime& runtime, BorrowedFd fd);
+  [[nodiscard]] static Result<DmaBuf> from_fd(Runtime& runtime, BorrowedFd fd,
+                                              std::source_location where = std::source_location::current());
 
   /// Bytes; a whole number of pages.
   [[nodiscard]] std::uint64_t size() const noexcept;
+  /// All zero as long as deferred storage is not settled.
   [[nodiscard]] ObjectId id() const noexcept;
-  /// Who made the storage: "udmabuf", "dma_heap:system", "memfd", "foreign".
-  [[nodiscard]] const std::string& exporter() const noexcept;
+  /// Who made the storage: "udmabuf", "dma_heap:system", "memfd", "foreign"; for deferred storage it changes
+  /// when that is settled.
+  [[nodiscard]] std::string exporter() const;
   [[nodiscard]] const std::string& name() const noexcept;
   /// False for a memfd: it can be shared and mapped, but has no SYNC and no fences of the kernel.
   [[nodiscard]] bool is_dma_buf() const noexcept;
@@ -55,15 +78,32 @@ public:
   /// A memfd lies beneath, which devices that pin pages can be given (VFIO).
   [[nodiscard]] bool has_pinnable_view() const noexcept;
 
-  /// Lends the descriptor for as long as this object lives. From now on others may hold the memory, so the
-  /// runtime takes nothing for granted about it any more ("escaped").
-  [[nodiscard]] BorrowedFd fd() const noexcept;
+  /// Lends the descriptor for as long as this object lives, and settles deferred storage for good. From now
+  /// on others may hold the memory, so the runtime takes nothing for granted about it any more ("escaped").
+  /// Errors: the exporter's, if the storage cannot be settled.
+  [[nodiscard]] Result<BorrowedFd> fd() const;
   /// Gives a descriptor of the caller's own (F_DUPFD_CLOEXEC). Errors: OutOfFds.
   [[nodiscard]] Result<UniqueFd> dup_fd() const;
 
-  /// The CPU's view, mapped once and kept while the object lives. Errors: Unsupported (the exporter refuses
-  /// mmap), OutOfMemory.
+  /// The CPU's view of everything, mapped once however many ask, and cached: the kernel's vmap with its
+  /// vmapping_counter. Errors: Unsupported (the exporter refuses mmap), OutOfMemory.
   [[nodiscard]] Result<CpuMapping> map_cpu() const;
+  /// A mapping of its own of length bytes from offset, both whole pages: the kernel's mmap.
+  /// Errors: InvalidArgument (outside the buffer, or no whole pages), Unsupported, OutOfMemory.
+  [[nodiscard]] Result<CpuRange> mmap(std::uint64_t offset, std::uint64_t length) const;
+  /// The page of 4096 bytes with that index: the kernel's kmap. Errors: as mmap.
+  [[nodiscard]] Result<CpuRange> map_page(std::uint64_t index) const;
+
+  /// Who still works on it.
+  [[nodiscard]] Reservation reservation() const;
+  /// Who is attached, now.
+  [[nodiscard]] std::vector<AttachmentInfo> attachments() const;
+
+  /// Moves the content into storage of another exporter (deferred buffers only). Possible only while nothing
+  /// holds the old place: no mapping, no CPU mapping, no turn, no pending fence, and the descriptor was never
+  /// given out. The copy is counted. Errors: Busy, naming who holds it; Unsupported (the exporter does not
+  /// move storage).
+  [[nodiscard]] Status move_to(std::string_view exporter) const;
 
   /// Attaches the plain bytes to a device; images are attached as a Frame.
   /// Errors: the backend's, and InvalidArgument for a device of another runtime.

@@ -7,6 +7,7 @@
 #include <causeway/device.hpp>
 #include <causeway/dma_buf.hpp>
 #include <causeway/frame_pool.hpp>
+#include <causeway/ledger.hpp>
 #include <causeway/result.hpp>
 
 #include <functional>
@@ -73,7 +74,8 @@ public:
   /// Makes count frames, attached, mapped and proved on every device. Rungs of the ladder are tried with the
   /// real size until one suits all; FramePool::report() says which, and why others did not.
   /// Errors: as negotiate(); Unsupported with the reason of each rung when none suits; OutOfFds, OutOfMemory.
-  [[nodiscard]] Result<FramePool> allocate(std::uint32_t count) const;
+  [[nodiscard]] Result<FramePool> allocate(
+      std::uint32_t count, std::source_location where = std::source_location::current()) const;
 
   Negotiation(std::shared_ptr<core::RuntimeState> runtime, FrameDesc desc);  ///< for the runtime itself
 
@@ -116,18 +118,25 @@ public:
   /// ladder. Errors: InvalidArgument (size 0), NotFound (no such exporter), OutOfMemory, OutOfFds,
   /// Unsupported.
   [[nodiscard]] Result<DmaBuf> allocate(std::uint64_t size, std::string_view exporter = {},
-                                        std::string_view name = "causeway");
+                                        std::string_view name = "causeway",
+                                        std::source_location where = std::source_location::current());
+
+  /// All buffers that live, oldest first: the kernel's debugfs dma_buf/bufinfo. When the last handle to a
+  /// runtime goes while buffers live, the same is logged as a warning: they keep working, and hold the
+  /// memory.
+  [[nodiscard]] std::vector<LedgerEntry> ledger() const;
 
   /// What was copied, waited for and synchronised since the start.
   [[nodiscard]] Counters counters() const noexcept;
   /// The library's one function that copies bytes between buffers: memcpy, counted. Sizes must be equal.
   void copy(std::span<std::byte> to, std::span<const std::byte> from) noexcept;
 
-  explicit Runtime(std::shared_ptr<core::RuntimeState> state) noexcept;  ///< for the runtime itself
+  explicit Runtime(std::shared_ptr<core::RuntimeState> state);  ///< for the runtime itself
   [[nodiscard]] const std::shared_ptr<core::RuntimeState>& state() const noexcept { return state_; }
 
 private:
   std::shared_ptr<core::RuntimeState> state_;
+  std::shared_ptr<void> farewell_;  // shared by all handles; its end writes the leak report
 };
 
 }  // namespace causeway

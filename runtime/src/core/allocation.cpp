@@ -60,7 +60,8 @@ private:
             Errc::Unsupported, "allocate",
             fmt::format("a device needs a memfd beneath the memory, and {} has none", exporter_.name()));
       }
-      auto buffer = BufferState::adopt(runtime_, std::move(*storage), exporter_.name(), request_.name);
+      auto buffer =
+          BufferState::adopt(runtime_, std::move(*storage), exporter_.name(), request_.name, request_.where);
       if (!buffer) {
         return std::move(buffer.error());
       }

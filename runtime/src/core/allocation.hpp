@@ -5,6 +5,7 @@
 #include <causeway/runtime.hpp>
 
 #include <memory>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct AllocationRequest {
   std::string name;
   bool allow_copy = false;
   std::uint32_t count = 0;
+  std::source_location where;
 };
 
 /// The exporters that a name selects: all for "", one for its name, all heaps for "dma_heap".
@@ -31,6 +33,9 @@ struct AllocationRequest {
 /// them on every device; the first that suits everybody is taken.
 [[nodiscard]] Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime,
                                               AllocationPlan plan, const AllocationRequest& request);
+
+/// Copies content between two storages by the CPU, bracketed and counted.
+[[nodiscard]] Status copy_storage(RuntimeState& runtime, const Storage& from, const Storage& to);
 
 /// What the device needs for this image.
 [[nodiscard]] Result<Constraints> ask_constraints(DeviceState& device, const FrameDesc& desc, Usage usage);

@@ -3,17 +3,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "core/alias_proof.hpp"
+#include "core/allocation.hpp"
 #include "core/runtime_state.hpp"
 
 namespace causeway::core {
 namespace {
 
 Status check_memory(const DeviceState& device, const BufferState& buffer, Usage usage) {
-  if (!buffer.storage().is_dma_buf && !device.has(Capability::ImportsMemfd) &&
+  if (!buffer.backing().is_dma_buf && !device.has(Capability::ImportsMemfd) &&
       !device.has(Capability::ImportsHostPointer)) {
     return Error(
         Errc::Unsupported, "attach",
@@ -21,7 +23,7 @@ Status check_memory(const DeviceState& device, const BufferState& buffer, Usage 
                     "dma-heap would do",
                     device.info().name, buffer.name(), buffer.exporter()));
   }
-  if (device.has(Capability::NeedsPinnable) && !buffer.storage().pinnable.valid()) {
+  if (device.has(Capability::NeedsPinnable) && !buffer.backing().pinnable.valid()) {
     return Error(
         Errc::Unsupported, "attach",
         fmt::format("{} pins user pages and needs a memfd beneath, which buffer \"{}\" from {} has not; "
@@ -38,7 +40,7 @@ Status check_memory(const DeviceState& device, const BufferState& buffer, Usage 
 
 cw_object object_for(BufferState& buffer, bool give_pinnable) {
   auto object = plugin::sized<cw_object>();
-  const auto& storage = buffer.storage();
+  const auto& storage = buffer.backing();
   object.flags =
       (storage.is_dma_buf ? CW_OBJECT_IS_DMA_BUF : 0U) | (buffer.read_only() ? CW_OBJECT_READ_ONLY : 0U);
   object.fd = storage.fd.get();
@@ -65,56 +67,125 @@ Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr
     return Error(Errc::InvalidArgument, "attach",
                  "the usage says neither Read nor Write; a device that does neither needs no attachment");
   }
-  for (const auto* buffer : frame->in_order()) {
-    if (auto sound = check_memory(*device, *buffer, usage); !sound) {
-      return std::move(sound.error());
+  // Asking a device may mean talking to its hardware, so only exporters that want to know make us ask.
+  Constraints needs;
+  const auto& buffers = frame->in_order();
+  const bool wanted = std::any_of(buffers.begin(), buffers.end(), [](const BufferState* buffer) {
+    return buffer->has(ExporterOp::Attach) || buffer->has(ExporterOp::DefersStorage);
+  });
+  if (wanted) {
+    const auto& layout = frame->layout();
+    auto asked = ask_constraints(*device,
+                                 {.format = layout.format,
+                                  .width = layout.width,
+                                  .height = layout.height,
+                                  .modifiers = {layout.modifier}},
+                                 usage);
+    if (!asked) {
+      return std::move(asked.error());
+    }
+    needs = std::move(*asked);
+  }
+  auto attachment =
+      std::make_shared<AttachmentState>(std::move(device), std::move(frame), usage, std::move(needs));
+  for (BufferState* buffer : attachment->frame_->in_order()) {
+    if (auto listed = buffer->add_attachment(*attachment); !listed) {
+      return std::move(listed.error());
+    }
+    ++attachment->listed_;
+  }
+  const bool all_settled =
+      std::all_of(attachment->frame_->in_order().begin(), attachment->frame_->in_order().end(),
+                  [](const BufferState* buffer) { return buffer->settled(); });
+  if (all_settled) {
+    if (auto imported = attachment->import(); !imported) {
+      return std::move(imported.error());
+    }
+  }
+  return attachment;
+}
+
+AttachmentState::AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame,
+                                 Usage usage, Constraints needs)
+    : device_(std::move(device)),
+      frame_(std::move(frame)),
+      usage_(usage),
+      needs_(std::move(needs)),
+      mapping_(plugin::sized<cw_mapping>()) {}
+
+AttachmentState::~AttachmentState() {
+  if (handle_ != nullptr) {
+    const auto detached = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
+      table.detach(self, handle_);
+      return std::int32_t{CW_OK};
+    });
+    static_cast<void>(detached);  // detach has no failure
+  }
+  for (std::size_t i = 0; i < listed_; ++i) {
+    frame_->in_order()[i]->remove_attachment(*this);
+  }
+}
+
+AttachmentInfo AttachmentState::describe() const {
+  AttachmentInfo info{.device = device_.name(),
+                      .backend = device_.backend(),
+                      .usage = usage_,
+                      .mapped = mapped_.load(std::memory_order_acquire),
+                      .import_path = {}};
+  if (info.mapped && mapping_.import_path != nullptr) {
+    info.import_path = mapping_.import_path;
+  }
+  return info;
+}
+
+Status AttachmentState::import() {
+  for (const auto* buffer : frame_->in_order()) {
+    if (auto sound = check_memory(device_state(), *buffer, usage_); !sound) {
+      return sound;
     }
   }
   std::array<cw_object, CW_MAX_PLANES> objects{};
   std::array<cw_plane_layout, CW_MAX_PLANES> planes{};
-  const auto& layout = frame->layout();
-  for (std::size_t i = 0; i < frame->objects().size(); ++i) {
-    objects.at(i) = object_for(*frame->objects()[i].state(), device->has(Capability::NeedsPinnable));
+  const auto& layout = frame_->layout();
+  for (std::size_t i = 0; i < frame_->objects().size(); ++i) {
+    objects.at(i) = object_for(*frame_->objects()[i].state(), device_.has(Capability::NeedsPinnable));
   }
   for (std::size_t i = 0; i < layout.planes.size(); ++i) {
     const auto& plane = layout.planes[i];
     planes.at(i) = {.object = plane.object, .stride = plane.stride, .offset = plane.offset};
   }
   auto info = plugin::sized<cw_attach_info>();
-  info.usage = bits(usage);
+  info.usage = bits(usage_);
   info.image = plugin::sized<cw_image_desc>();
   info.image.format = layout.format.fourcc;
   info.image.modifier = layout.modifier.value;
   info.image.width = layout.width;
   info.image.height = layout.height;
   info.plane_count = static_cast<std::uint32_t>(layout.planes.size());
-  info.object_count = static_cast<std::uint32_t>(frame->objects().size());
+  info.object_count = static_cast<std::uint32_t>(frame_->objects().size());
   info.planes = planes.data();
   info.objects = objects.data();
-  cw_attachment* handle = nullptr;
-  auto attached = device->call([&](const cw_backend& table, cw_device* self, cw_error* error) {
-    return table.attach(self, &info, &handle, error);
+  return device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.attach(self, &info, &handle_, error);
   });
-  if (!attached) {
-    return std::move(attached.error());
-  }
-  return std::make_shared<AttachmentState>(std::move(device), std::move(frame), usage, handle);
 }
 
-AttachmentState::AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame,
-                                 Usage usage, cw_attachment* handle)
-    : device_(std::move(device)),
-      frame_(std::move(frame)),
-      usage_(usage),
-      handle_(handle),
-      mapping_(plugin::sized<cw_mapping>()) {}
+Status AttachmentState::begin_mappings(Direction direction) {
+  std::size_t begun = 0;
+  for (BufferState* buffer : frame_->in_order()) {
+    if (auto mapping = buffer->begin_mapping(direction); !mapping) {
+      end_mappings(begun);
+      return mapping;
+    }
+    ++begun;
+  }
+  return {};
+}
 
-AttachmentState::~AttachmentState() {
-  const auto detached = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
-    table.detach(self, handle_);
-    return std::int32_t{CW_OK};
-  });
-  static_cast<void>(detached);  // detach has no failure
+void AttachmentState::end_mappings(std::size_t count) noexcept {
+  while (count > 0) {
+    frame_->in_order()[--count]->end_mapping(direction_);
+  }
 }
 
 bool AttachmentState::through_cpu() const noexcept {
@@ -123,33 +194,76 @@ bool AttachmentState::through_cpu() const noexcept {
 
 Status AttachmentState::map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
   const std::lock_guard lock(map_mutex_);
+  return map_locked(direction, allow_copy, known);
+}
+
+Status AttachmentState::try_map(Direction direction, bool allow_copy) {
+  const auto would_block = [&](std::string_view why) {
+    return Error(Errc::Busy, "Attachment::try_map",
+                 fmt::format("mapping for {} would block now: {}", device_.name(), why));
+  };
+  const std::unique_lock lock(map_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    return would_block("another thread maps this attachment");
+  }
+  if (!device_state().idle()) {
+    return would_block("the device is in use");
+  }
+  for (BufferState* buffer : frame_->in_order()) {
+    if (!buffer->access().idle()) {
+      return would_block(fmt::format("somebody has a turn on buffer \"{}\"", buffer->name()));
+    }
+    if (!buffer->settled()) {
+      continue;
+    }
+    auto ready = buffer->poll_fences(Usage::Write, Deadline::now());
+    if (!ready) {
+      return std::move(ready.error());
+    }
+    if (!*ready) {
+      return would_block(fmt::format("a fence on buffer \"{}\" is pending", buffer->name()));
+    }
+  }
+  return map_locked(direction, allow_copy, {});
+}
+
+Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
   if (mapped_) {
     return Error(Errc::WrongState, "Attachment::map",
                  fmt::format("this attachment to {} is mapped already; a mapping is made once and kept",
                              device_.name()));
   }
-  auto mapping = plugin::sized<cw_mapping>();
-  auto mapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
-    return table.map(self, handle_, static_cast<std::int32_t>(direction), &mapping, error);
-  });
-  if (!mapped) {
-    return mapped;
+  direction_ = direction;
+  if (auto begun = begin_mappings(direction); !begun) {
+    return begun;
   }
-  mapping_ = mapping;
+  Status failure = handle_ == nullptr ? import() : Status();
+  if (failure) {
+    auto mapping = plugin::sized<cw_mapping>();
+    failure = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+      return table.map(self, handle_, static_cast<std::int32_t>(direction), &mapping, error);
+    });
+    if (failure) {
+      mapping_ = mapping;
+    }
+  }
+  if (!failure) {
+    end_mappings(frame_->in_order().size());
+    return failure;
+  }
   auto verdict = known ? Result<AliasVerdict>(*known) : prove_alias(*this);
-  Status refusal;
   if (!verdict) {
-    refusal = std::move(verdict.error());
+    failure = std::move(verdict.error());
   } else if (*verdict == AliasVerdict::Copied && !allow_copy) {
-    refusal =
+    failure =
         Error(Errc::WouldCopy, "Attachment::map",
               fmt::format("{} imported the memory by {} and then worked on a copy of it: what one side wrote "
                           "was not seen by the other; allow_copy accepts that",
                           device_.name(), mapping_.import_path));
   }
-  if (!refusal) {
+  if (!failure) {
     unmap();
-    return refusal;
+    return failure;
   }
   verdict_ = *verdict;
   mapped_ = true;
@@ -158,9 +272,9 @@ Status AttachmentState::map(Direction direction, bool allow_copy, std::optional<
 
 void AttachmentState::drop_mapping() noexcept {
   const std::lock_guard lock(map_mutex_);
-  unmap();
   mapped_ = false;
   verdict_ = AliasVerdict::Unknown;
+  unmap();
 }
 
 void AttachmentState::unmap() noexcept {
@@ -170,6 +284,7 @@ void AttachmentState::unmap() noexcept {
   });
   static_cast<void>(unmapped);  // unmap has no failure
   mapping_ = plugin::sized<cw_mapping>();
+  end_mappings(frame_->in_order().size());
 }
 
 Status AttachmentState::begin_access(Usage usage, Deadline deadline) {

@@ -3,7 +3,10 @@
 
 #include <causeway/attachment.hpp>
 #include <causeway/device.hpp>
+#include <causeway/exporter.hpp>
 
+#include <atomic>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +23,9 @@ namespace causeway::core {
 /// The CPU's turn on a frame: maps what is not mapped yet, then begins.
 [[nodiscard]] Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
                                                  Deadline deadline);
+/// The same without a mapping of everything, for who has mapped a part.
+[[nodiscard]] Result<CpuAccess> begin_cpu_turn(const std::shared_ptr<const FrameState>& frame, Usage usage,
+                                               Deadline deadline);
 
 /// What is behind an Attachment, its Mapping and their Accesses: it lives as long as any of them, and lets
 /// the device go at its end. Threads: thread-safe.
@@ -31,7 +37,7 @@ public:
       std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame, Usage usage);
 
   AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame, Usage usage,
-                  cw_attachment* handle);
+                  Constraints needs);
   AttachmentState(const AttachmentState&) = delete;
   AttachmentState& operator=(const AttachmentState&) = delete;
   ~AttachmentState();
@@ -43,9 +49,14 @@ public:
   [[nodiscard]] cw_attachment* handle() const noexcept { return handle_; }
   [[nodiscard]] const cw_mapping& mapping() const noexcept { return mapping_; }
   [[nodiscard]] AliasVerdict verdict() const noexcept { return verdict_; }
+  /// What the exporter is told, and what the ledger shows.
+  [[nodiscard]] AttachmentRequest request() const { return {device_, usage_, needs_}; }
+  [[nodiscard]] AttachmentInfo describe() const;
 
   /// known: a verdict that was established for memory like this by the same path; otherwise it is proved now.
   [[nodiscard]] Status map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known = {});
+  /// As map, but Busy instead of blocking.
+  [[nodiscard]] Status try_map(Direction direction, bool allow_copy);
   /// The Mapping that came of map() is gone; another may be made.
   void drop_mapping() noexcept;
 
@@ -54,16 +65,24 @@ public:
 
 private:
   [[nodiscard]] bool through_cpu() const noexcept;
+  [[nodiscard]] Status map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known);
+  /// The backend imports the memory: at once, or when deferred storage is settled.
+  [[nodiscard]] Status import();
+  [[nodiscard]] Status begin_mappings(Direction direction);
+  void end_mappings(std::size_t count) noexcept;
   void unmap() noexcept;
 
   Device device_;
   std::shared_ptr<const FrameState> frame_;
   Usage usage_;
-  cw_attachment* handle_;
-  std::mutex map_mutex_;  // guards mapped_ and the making of mapping_
-  bool mapped_ = false;
+  Constraints needs_;
+  cw_attachment* handle_ = nullptr;  // null until imported
+  std::size_t listed_ = 0;           // on how many buffers' lists of attachments this is
+  std::mutex map_mutex_;             // guards the making of mapping_
+  std::atomic<bool> mapped_{false};
+  Direction direction_ = Direction::Bidirectional;
   cw_mapping mapping_;
-  AliasVerdict verdict_ = AliasVerdict::Unknown;
+  std::atomic<AliasVerdict> verdict_{AliasVerdict::Unknown};
 };
 
 }  // namespace causeway::core

@@ -3,55 +3,41 @@
 
 #include <causeway/dma_buf.hpp>
 
-#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace causeway::core {
 
 class BufferState;
 
-/// The buffers of a runtime by identity, so that one memory object is one DmaBuf whatever descriptors it
-/// comes by. Holds no buffer alive. Threads: thread-safe.
+/// The buffers of a runtime: all of them in the order of their making, and the settled ones by identity, so
+/// that one memory object is one DmaBuf whatever descriptors it comes by. Holds no buffer alive. Threads:
+/// thread-safe.
 class BufferRegistry {
 public:
-  [[nodiscard]] std::shared_ptr<BufferState> find(ObjectId id) const {
-    const std::lock_guard lock(mutex_);
-    const auto entry = buffers_.find(id);
-    return entry == buffers_.end() ? nullptr : entry->second.lock();
-  }
+  /// A new buffer.
+  void add(const std::shared_ptr<BufferState>& buffer);
+  /// The buffer has storage of this identity from now on, and of none before; false if another one has it.
+  [[nodiscard]] bool settle(BufferState& buffer, ObjectId id);
+  /// Called by a buffer's destructor.
+  void forget(BufferState& buffer) noexcept;
 
-  /// The buffer known under id, or the one that make() builds, registered.
-  template <class Make>
-  [[nodiscard]] std::shared_ptr<BufferState> find_or_add(ObjectId id, Make&& make) {
-    const std::lock_guard lock(mutex_);
-    auto& entry = buffers_[id];
-    auto buffer = entry.lock();
-    if (buffer == nullptr) {
-      buffer = make();
-      entry = buffer;
-    }
-    return buffer;
-  }
-
-  /// Called by a buffer's destructor, which may come after the same object was imported afresh.
-  void forget(ObjectId id) noexcept {
-    const std::lock_guard lock(mutex_);
-    const auto entry = buffers_.find(id);
-    if (entry != buffers_.end() && entry->second.expired()) {
-      buffers_.erase(entry);
-    }
-  }
-
-  [[nodiscard]] std::size_t size() const noexcept {
-    const std::lock_guard lock(mutex_);
-    return buffers_.size();
-  }
+  [[nodiscard]] std::shared_ptr<BufferState> find(ObjectId id) const;
+  /// All that live, oldest first.
+  [[nodiscard]] std::vector<std::shared_ptr<BufferState>> all() const;
 
 private:
+  struct Entry {
+    std::weak_ptr<BufferState> buffer;
+    ObjectId id;
+  };
+
   mutable std::mutex mutex_;
-  std::map<ObjectId, std::weak_ptr<BufferState>> buffers_;
+  std::map<std::uint64_t, Entry> by_serial_;
+  std::map<ObjectId, std::uint64_t> by_id_;
 };
 
 }  // namespace causeway::core

@@ -2,36 +2,63 @@
 #include "core/buffer_state.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "core/attachment_state.hpp"
 #include "core/runtime_state.hpp"
+#include "core/storage_exporter.hpp"
 #include "uapi/dma_buf.hpp"
 
 namespace causeway::core {
+namespace {
+
+std::uint64_t next_serial() noexcept {
+  static std::atomic<std::uint64_t> serial{1};
+  return serial.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<BufferState>> BufferState::create(std::shared_ptr<RuntimeState> runtime,
+                                                         ExportInfo info, std::source_location where) {
+  if (info.exporter == nullptr) {
+    return Error(Errc::InvalidArgument, "DmaBuf::create",
+                 "there is no exporter in the ExportInfo; it owns the storage");
+  }
+  if (info.size == 0 || info.size % uapi::kPageSize != 0) {
+    const std::uint64_t size = info.size;
+    info.exporter->release();
+    return Error(
+        Errc::InvalidArgument, "DmaBuf::create",
+        fmt::format("a buffer of {} bytes was to be exported; it is a whole number of pages of {} bytes, at "
+                    "least one",
+                    size, uapi::kPageSize));
+  }
+  auto buffer = std::make_shared<BufferState>(std::move(runtime), std::move(info), where);
+  buffer->runtime_->buffers().add(buffer);
+  if (!buffer->has(ExporterOp::DefersStorage)) {
+    if (auto settled = buffer->settle(); !settled) {
+      return std::move(settled.error());
+    }
+  }
+  return buffer;
+}
 
 Result<std::shared_ptr<BufferState>> BufferState::adopt(std::shared_ptr<RuntimeState> runtime,
                                                         Storage storage, std::string exporter,
-                                                        std::string name) {
-  const auto& kernel = runtime->kernel();
-  auto id = kernel.identity(storage.fd.borrow());
-  if (!id) {
-    return std::move(id.error());
-  }
-  auto writable = kernel.writable(storage.fd.borrow());
-  if (!writable) {
-    return std::move(writable.error());
-  }
-  auto& registry = runtime->buffers();
-  return registry.find_or_add(*id, [&] {
-    return std::make_shared<BufferState>(runtime, std::move(storage), *id, !*writable, std::move(exporter),
-                                         std::move(name));
-  });
+                                                        std::string name, std::source_location where) {
+  const std::uint64_t size = storage.size;
+  return create(std::move(runtime),
+                {.exporter = std::make_unique<StorageExporter>(std::move(exporter), std::move(storage)),
+                 .size = size,
+                 .name = std::move(name)},
+                where);
 }
 
-Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<RuntimeState> runtime,
-                                                         BorrowedFd fd) {
+Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<RuntimeState> runtime, BorrowedFd fd,
+                                                         std::source_location where) {
   const auto& kernel = runtime->kernel();
   if (!fd.valid()) {
     return Error(Errc::InvalidArgument, "DmaBuf::from_fd",
@@ -53,6 +80,13 @@ Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<Runtime
   if (!size) {
     return std::move(size.error()).within("DmaBuf::from_fd takes a dma-buf or memfd");
   }
+  if (!*dma_buf) {
+    // Files on disks have sizes and can be mapped, too, but no device can work on them.
+    if (auto memory = kernel.is_shared_memory(fd); !memory || !*memory) {
+      return Error(Errc::InvalidArgument, "DmaBuf::from_fd",
+                   fmt::format("descriptor {} is neither a dma-buf nor a memfd", fd.get()));
+    }
+  }
   if (*size == 0 || *size % uapi::kPageSize != 0) {
     return Error(
         Errc::InvalidArgument, "DmaBuf::from_fd",
@@ -65,94 +99,220 @@ Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<Runtime
     return std::move(own.error());
   }
   Storage storage{.fd = std::move(*own), .size = *size, .is_dma_buf = *dma_buf};
-  auto adopted = adopt(std::move(runtime), std::move(storage), "foreign", "foreign");
-  if (adopted) {
-    (*adopted)->mark_escaped();
+  auto buffer = std::make_shared<BufferState>(
+      runtime,
+      ExportInfo{.exporter = std::make_unique<StorageExporter>("foreign", std::move(storage)),
+                 .size = *size,
+                 .name = "foreign"},
+      where);
+  buffer->mark_escaped();
+  runtime->buffers().add(buffer);
+  if (auto settled = buffer->settle(); !settled) {
+    // Another thread may have imported the same object in between: then theirs is the one.
+    if (auto known = runtime->buffers().find(*id)) {
+      return known;
+    }
+    return std::move(settled.error());
   }
-  return adopted;
+  return buffer;
 }
 
-BufferState::BufferState(std::shared_ptr<RuntimeState> runtime, Storage storage, ObjectId id, bool read_only,
-                         std::string exporter, std::string name)
+BufferState::BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, std::source_location where)
     : runtime_(std::move(runtime)),
-      storage_(std::move(storage)),
-      id_(id),
-      read_only_(read_only),
-      exporter_(std::move(exporter)),
-      name_(std::move(name)) {}
+      exporter_(std::move(info.exporter)),
+      size_(info.size),
+      serial_(next_serial()),
+      operations_(exporter_->operations()),
+      name_(std::move(info.name)),
+      exporter_name_(exporter_->exp_name()),
+      made_at_(where) {}
 
 BufferState::~BufferState() {
   // Before the descriptor is closed: until then no other object can have this identity.
-  runtime_->buffers().forget(id_);
+  runtime_->buffers().forget(*this);
+  drop_cpu_mapping_locked();
+  exporter_->release();
 }
 
-Result<std::byte*> BufferState::cpu_address() {
-  if (std::byte* known = mapped_address()) {
-    return known;
-  }
-  const std::lock_guard lock(map_mutex_);
-  if (std::byte* known = mapped_address()) {
-    return known;
-  }
-  // The memfd beneath a udmabuf is the same pages with fault-around and huge pages; SYNC still goes to the
-  // dma-buf.
-  const bool beneath = storage_.pinnable.valid();
-  const BorrowedFd fd = beneath ? storage_.pinnable.borrow() : storage_.fd.borrow();
-  const std::uint64_t offset = beneath ? storage_.pinnable_offset : 0;
-  auto range = runtime_->kernel().map(fd, offset, storage_.size, !read_only_, true);
-  if (!range) {
-    return std::move(range.error())
-        .within(fmt::format("the CPU's view of buffer \"{}\" ({})", name_, exporter_));
-  }
-  mapping_ = std::move(*range);
-  address_.store(mapping_.address(), std::memory_order_release);
-  return mapping_.address();
-}
-
-Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
-  if (writes(usage) && read_only_) {
-    return Error(
-        Errc::Unsupported, "begin_cpu_access",
-        fmt::format("buffer \"{}\" came as a read-only descriptor, and writing was asked for; get the "
-                    "descriptor with O_RDWR",
-                    name_));
-  }
-  if (!storage_.is_dma_buf) {
-    return {};  // a memfd is plain shared memory: no caches to tend, no fences
-  }
-  const auto& kernel = runtime_->kernel();
-  const BorrowedFd fd = storage_.fd.borrow();
-  // POLLIN: the writers are done; POLLOUT: everybody is (dma-buf.rst, "Implicit Fence Poll Support").
-  const short event = writes(usage) ? POLLOUT : POLLIN;
-  auto ready = kernel.poll(fd, event, Deadline::now());
-  if (ready && !*ready) {
-    runtime_->tally().add_cpu_wait();
-    ready = kernel.poll(fd, event, deadline);
-  }
-  if (!ready) {
-    return std::move(ready.error());
-  }
-  if (!*ready) {
-    return Error(Errc::TimedOut, "begin_cpu_access",
-                 fmt::format("a device still {} buffer \"{}\" at the deadline",
-                             writes(usage) ? "uses" : "writes to", name_));
-  }
-  if (auto started = uapi::sync_start(kernel, fd, usage); !started) {
-    return started;
-  }
-  runtime_->tally().add_sync_start();
-  return {};
-}
-
-Status BufferState::end_cpu(Usage usage) {
-  if (!storage_.is_dma_buf) {
+Status BufferState::settle() {
+  if (settled()) {
     return {};
   }
-  if (auto ended = uapi::sync_end(runtime_->kernel(), storage_.fd.borrow(), usage); !ended) {
-    return ended;
+  const std::lock_guard lock(mutex_);
+  return settle_locked();
+}
+
+Status BufferState::settle_locked() {
+  if (settled()) {
+    return {};
   }
-  runtime_->tally().add_sync_end();
+  auto backing = exporter_->map_dma_buf(requests_locked(), Direction::Bidirectional);
+  if (!backing) {
+    return std::move(backing.error());
+  }
+  auto taken = take_backing(*backing);
+  exporter_->unmap_dma_buf(Direction::Bidirectional);
+  return taken;
+}
+
+Status BufferState::take_backing(const Backing& backing) {
+  const auto& kernel = runtime_->kernel();
+  if (backing.size < size_) {
+    return Error(
+        Errc::InvalidArgument, "map_dma_buf",
+        fmt::format("exporter {} shows {} bytes for a buffer of {}", exporter_name_, backing.size, size_));
+  }
+  auto id = kernel.identity(backing.fd);
+  if (!id) {
+    return std::move(id.error()).within(fmt::format("exporter {} shows no memory", exporter_name_));
+  }
+  auto writable = kernel.writable(backing.fd);
+  if (!writable) {
+    return std::move(writable.error());
+  }
+  if (!runtime_->buffers().settle(*this, *id)) {
+    return Error(
+        Errc::Busy, "map_dma_buf",
+        fmt::format("exporter {} shows memory that is another DmaBuf of this runtime already; import it by "
+                    "DmaBuf::from_fd",
+                    exporter_name_));
+  }
+  backing_ = backing;
+  id_ = *id;
+  read_only_ = !*writable;
+  exporter_name_ = exporter_->exp_name();
+  settled_.store(true, std::memory_order_release);
   return {};
+}
+
+std::vector<AttachmentRequest> BufferState::requests_locked() const {
+  std::vector<AttachmentRequest> requests;
+  requests.reserve(attachments_.size());
+  for (const auto* attachment : attachments_) {
+    requests.push_back(attachment->request());
+  }
+  return requests;
+}
+
+Status BufferState::add_attachment(AttachmentState& attachment) {
+  const std::lock_guard lock(mutex_);
+  attachments_.reserve(attachments_.size() + 1);
+  if (has(ExporterOp::Attach)) {
+    if (auto welcome = exporter_->attach(attachment.request()); !welcome) {
+      return welcome;
+    }
+  }
+  attachments_.push_back(&attachment);
+  return {};
+}
+
+void BufferState::remove_attachment(AttachmentState& attachment) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto place = std::find(attachments_.begin(), attachments_.end(), &attachment);
+  if (place == attachments_.end()) {
+    return;
+  }
+  attachments_.erase(place);
+  if (has(ExporterOp::Attach)) {
+    exporter_->detach(attachment.request());
+  }
+}
+
+std::vector<AttachmentInfo> BufferState::attachments() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<AttachmentInfo> all;
+  all.reserve(attachments_.size());
+  for (const auto* attachment : attachments_) {
+    all.push_back(attachment->describe());
+  }
+  return all;
+}
+
+Status BufferState::begin_mapping(Direction direction) {
+  const std::lock_guard lock(mutex_);
+  if (auto settled = settle_locked(); !settled) {
+    return settled;
+  }
+  auto backing = exporter_->map_dma_buf(requests_locked(), direction);
+  if (!backing) {
+    return std::move(backing.error());
+  }
+  if (backing->fd.get() != backing_.fd.get()) {
+    exporter_->unmap_dma_buf(direction);
+    return Error(Errc::Internal, "map_dma_buf",
+                 fmt::format("exporter {} shows other memory than before; storage moves by move() alone",
+                             exporter_name_));
+  }
+  ++mappings_;
+  return {};
+}
+
+void BufferState::end_mapping(Direction direction) noexcept {
+  const std::lock_guard lock(mutex_);
+  --mappings_;
+  exporter_->unmap_dma_buf(direction);
+}
+
+std::string BufferState::holders_locked() const {
+  std::string holders;
+  const auto add = [&](std::string_view who) { holders += (holders.empty() ? "" : ", ") + std::string(who); };
+  if (mappings_ != 0) {
+    add(fmt::format("{} device mapping(s)", mappings_));
+  }
+  if (cpu_holds_ != 0 || ranges_ != 0) {
+    add(fmt::format("{} CPU mapping(s)", cpu_holds_ + ranges_));
+  }
+  if (!access_.idle()) {
+    add("a turn that has not ended");
+  }
+  if (escaped()) {
+    add("its descriptor, which was given out");
+  }
+  return holders;
+}
+
+Status BufferState::move_to(std::string_view exporter) {
+  const std::lock_guard lock(mutex_);
+  if (!has(ExporterOp::MovesStorage)) {
+    return Error(Errc::Unsupported, "DmaBuf::move_to",
+                 fmt::format("buffer \"{}\" from {} stays where it is; only deferred buffers move", name_,
+                             exporter_name_));
+  }
+  if (const auto holders = holders_locked(); !holders.empty()) {
+    return Error(Errc::Busy, "DmaBuf::move_to",
+                 fmt::format("buffer \"{}\" cannot be moved; its place is held by {}", name_, holders));
+  }
+  if (settled()) {
+    if (auto idle = poll_fences(Usage::Write, Deadline::now()); !idle) {
+      return std::move(idle.error());
+    } else if (!*idle) {
+      return Error(Errc::Busy, "DmaBuf::move_to",
+                   fmt::format("buffer \"{}\" cannot be moved: a fence on it is pending", name_));
+    }
+  }
+  drop_cpu_mapping_locked();
+  if (auto moved = exporter_->move(exporter); !moved) {
+    return moved;
+  }
+  // Known by its new place from now on.
+  settled_.store(false, std::memory_order_release);
+  return settle_locked();
+}
+
+LedgerEntry BufferState::ledger_entry() const {
+  LedgerEntry entry{.id = id(),
+                    .size = size_,
+                    .exporter = {},
+                    .name = name_,
+                    .settled = settled(),
+                    .escaped = escaped(),
+                    .mapped_by_cpu = mapped_address() != nullptr,
+                    .attachments = attachments(),
+                    .age = std::chrono::steady_clock::now() - made_when_,
+                    .made_at = made_at_};
+  const std::lock_guard lock(mutex_);
+  entry.exporter = exporter_name_;
+  return entry;
 }
 
 }  // namespace causeway::core

@@ -3,11 +3,16 @@
 
 #include <causeway/deadline.hpp>
 #include <causeway/dma_buf.hpp>
+#include <causeway/exporter.hpp>
+#include <causeway/ledger.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <source_location>
 #include <string>
+#include <vector>
 
 #include "core/access_state.hpp"
 #include "core/allocator.hpp"
@@ -15,64 +20,121 @@
 
 namespace causeway::core {
 
+class AttachmentState;
 class RuntimeState;
 
-/// What is behind a DmaBuf. Threads: thread-safe.
-class BufferState {
+/// What is behind a DmaBuf: the exporter that owns the storage, the list of attachments, the CPU's mapping,
+/// and whose turn it is. Threads: thread-safe.
+class BufferState : public std::enable_shared_from_this<BufferState> {
 public:
-  /// Takes storage in and registers it with the runtime under its identity; a descriptor of an object that is
-  /// known already yields that one. Errors: InvalidArgument (not memory), OutOfFds.
+  /// dma_buf_export(): settles the storage at once unless the exporter defers it.
+  [[nodiscard]] static Result<std::shared_ptr<BufferState>> create(std::shared_ptr<RuntimeState> runtime,
+                                                                   ExportInfo info,
+                                                                   std::source_location where);
+  /// The same over storage that an allocator made.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> adopt(std::shared_ptr<RuntimeState> runtime,
                                                                   Storage storage, std::string exporter,
-                                                                  std::string name);
-  /// The object behind a foreign descriptor, which is duplicated.
+                                                                  std::string name,
+                                                                  std::source_location where);
+  /// The object behind a foreign descriptor, which is duplicated. One that is known already is that one.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> import(std::shared_ptr<RuntimeState> runtime,
-                                                                   BorrowedFd fd);
+                                                                   BorrowedFd fd, std::source_location where);
 
-  BufferState(std::shared_ptr<RuntimeState> runtime, Storage storage, ObjectId id, bool read_only,
-              std::string exporter, std::string name);
+  BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, std::source_location where);
   BufferState(const BufferState&) = delete;
   BufferState& operator=(const BufferState&) = delete;
   ~BufferState();
 
   [[nodiscard]] const std::shared_ptr<RuntimeState>& runtime() const noexcept { return runtime_; }
-  [[nodiscard]] const Storage& storage() const noexcept { return storage_; }
-  [[nodiscard]] ObjectId id() const noexcept { return id_; }
-  [[nodiscard]] bool read_only() const noexcept { return read_only_; }
-  [[nodiscard]] const std::string& exporter() const noexcept { return exporter_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  /// A number that no other buffer of this process has or had: the order in which turns are taken.
+  [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
+  [[nodiscard]] std::string exporter() const {
+    const std::lock_guard lock(mutex_);
+    return exporter_name_;
+  }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] bool has(ExporterOp operation) const noexcept {
+    return (operations_ & static_cast<std::uint32_t>(operation)) != 0;
+  }
+
+  /// Makes sure that there is storage, asking the exporter with all attachments that there are.
+  [[nodiscard]] Status settle();
+  [[nodiscard]] bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
+  // The following are sound once it is settled, and then stay unless the storage is moved.
+  [[nodiscard]] const Backing& backing() const noexcept { return backing_; }
+  [[nodiscard]] ObjectId id() const noexcept { return settled() ? id_ : ObjectId{}; }
+  [[nodiscard]] bool read_only() const noexcept { return settled() && read_only_; }
 
   /// The descriptor is known outside, or came from there: nothing about its caches is taken for granted.
   void mark_escaped() noexcept { escaped_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] bool escaped() const noexcept { return escaped_.load(std::memory_order_relaxed); }
 
+  /// The list of attachments. add asks the exporter, which may refuse.
+  [[nodiscard]] Status add_attachment(AttachmentState& attachment);
+  void remove_attachment(AttachmentState& attachment) noexcept;
+  [[nodiscard]] std::vector<AttachmentInfo> attachments() const;
+
+  /// A device maps, or unmaps: the exporter's map_dma_buf and unmap_dma_buf.
+  [[nodiscard]] Status begin_mapping(Direction direction);
+  void end_mapping(Direction direction) noexcept;
+
   /// The whole object in the address space of this process: mapped at the first call, kept while it lives.
   [[nodiscard]] Result<std::byte*> cpu_address();
-  /// The same where it was mapped already.
+  /// The same where it was mapped already; null otherwise.
   [[nodiscard]] std::byte* mapped_address() const noexcept {
     return address_.load(std::memory_order_acquire);
   }
+  /// Counts a user of the CPU mapping while the answer lives.
+  [[nodiscard]] std::shared_ptr<void> hold_cpu_mapping();
+  /// A mapping of a part, by the caller to be given to unmap_range.
+  [[nodiscard]] Result<std::span<std::byte>> map_range(std::uint64_t offset, std::uint64_t length);
+  void unmap_range(std::span<std::byte> range) noexcept;
 
   /// A turn of someone who works through a CPU mapping: waits for the kernel's fences, then SYNC START.
   /// The access state is the caller's business.
   [[nodiscard]] Status begin_cpu(Usage usage, Deadline deadline);
   [[nodiscard]] Status end_cpu(Usage usage);
+  /// Whether the kernel's fences allow usage, now or by the deadline.
+  [[nodiscard]] Result<bool> poll_fences(Usage usage, Deadline deadline) const;
+
+  [[nodiscard]] Status move_to(std::string_view exporter);
 
   AccessState& access() noexcept { return access_; }
+  [[nodiscard]] LedgerEntry ledger_entry() const;
 
 private:
-  std::shared_ptr<RuntimeState> runtime_;
-  Storage storage_;
-  ObjectId id_;
-  bool read_only_;
-  std::string exporter_;
-  std::string name_;
-  std::atomic<bool> escaped_{false};
-  AccessState access_;
+  [[nodiscard]] Status settle_locked();
+  [[nodiscard]] Status take_backing(const Backing& backing);
+  [[nodiscard]] std::vector<AttachmentRequest> requests_locked() const;
+  [[nodiscard]] std::string holders_locked() const;
+  void drop_cpu_mapping_locked() noexcept;
 
-  std::mutex map_mutex_;  // guards the making of mapping_
+  const std::shared_ptr<RuntimeState> runtime_;
+  const std::unique_ptr<Exporter> exporter_;
+  const std::uint64_t size_;
+  const std::uint64_t serial_;
+  const std::uint32_t operations_;
+  const std::string name_;
+  std::string exporter_name_;
+  const std::source_location made_at_;
+  const std::chrono::steady_clock::time_point made_when_ = std::chrono::steady_clock::now();
+
+  /// Guards what follows, and keeps calls to the exporter apart.
+  mutable std::mutex mutex_;
+  std::vector<AttachmentState*> attachments_;
+  std::uint32_t mappings_ = 0;
+  std::uint32_t ranges_ = 0;
+  std::uint32_t cpu_holds_ = 0;
+  Backing backing_;
+  ObjectId id_;
+  bool read_only_ = false;
   uapi::MappedRange mapping_;
+
+  std::atomic<bool> settled_{false};
+  std::atomic<bool> escaped_{false};
   std::atomic<std::byte*> address_{nullptr};
+  AccessState access_;
 };
 
 }  // namespace causeway::core

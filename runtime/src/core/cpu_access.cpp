@@ -22,13 +22,18 @@ Status check_turn_usage(Usage usage) {
 
 Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
                                    Deadline deadline) {
-  if (auto sound = check_turn_usage(usage); !sound) {
-    return std::move(sound.error());
-  }
   for (BufferState* buffer : frame->in_order()) {
     if (auto address = buffer->cpu_address(); !address) {
       return std::move(address.error());
     }
+  }
+  return begin_cpu_turn(frame, usage, deadline);
+}
+
+Result<CpuAccess> begin_cpu_turn(const std::shared_ptr<const FrameState>& frame, Usage usage,
+                                 Deadline deadline) {
+  if (auto sound = check_turn_usage(usage); !sound) {
+    return std::move(sound.error());
   }
   if (auto begun = frame->begin_turn(usage, deadline, true); !begun) {
     return std::move(begun.error());
@@ -38,7 +43,8 @@ Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& fram
 
 }  // namespace core
 
-CpuMapping::CpuMapping(std::shared_ptr<const core::FrameState> frame) noexcept : frame_(std::move(frame)) {}
+CpuMapping::CpuMapping(std::shared_ptr<const core::FrameState> frame, std::shared_ptr<void> hold) noexcept
+    : frame_(std::move(frame)), hold_(std::move(hold)) {}
 
 Result<CpuAccess> CpuMapping::begin(Usage usage, Deadline deadline) const {
   return core::begin_cpu_access(frame_, usage, deadline);
@@ -46,6 +52,31 @@ Result<CpuAccess> CpuMapping::begin(Usage usage, Deadline deadline) const {
 
 std::uint64_t CpuMapping::size() const noexcept {
   return frame_->objects().front().size();
+}
+
+CpuRange::CpuRange(std::shared_ptr<const core::FrameState> frame, std::span<std::byte> bytes) noexcept
+    : frame_(std::move(frame)), bytes_(bytes) {}
+
+CpuRange::CpuRange(CpuRange&& other) noexcept
+    : frame_(std::move(other.frame_)), bytes_(std::exchange(other.bytes_, {})) {}
+
+CpuRange& CpuRange::operator=(CpuRange&& other) noexcept {
+  std::swap(frame_, other.frame_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+CpuRange::~CpuRange() {
+  if (!bytes_.empty()) {
+    frame_->in_order().front()->unmap_range(bytes_);
+  }
+}
+
+Result<CpuAccess> CpuRange::begin(Usage usage, Deadline deadline) const {
+  if (frame_ == nullptr) {
+    return Error(Errc::WrongState, "CpuRange::begin", "this range was moved away; it maps nothing");
+  }
+  return core::begin_cpu_turn(frame_, usage, deadline);
 }
 
 CpuAccess::CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage) noexcept
@@ -71,7 +102,8 @@ std::span<std::byte> CpuAccess::bytes(std::uint32_t object) const noexcept {
     return {};
   }
   const auto& buffer = *frame_->objects()[object].state();
-  return {buffer.mapped_address(), buffer.storage().size};
+  std::byte* address = buffer.mapped_address();
+  return {address, address == nullptr ? 0 : buffer.size()};
 }
 
 std::span<std::byte> CpuAccess::plane(std::uint32_t p) const noexcept {
@@ -79,6 +111,9 @@ std::span<std::byte> CpuAccess::plane(std::uint32_t p) const noexcept {
     return {};
   }
   const auto& plane = frame_->layout().planes[p];
+  if (bytes(plane.object).empty()) {
+    return {};
+  }
   return bytes(plane.object).subspan(plane.offset, core::extent_of(frame_->layout(), p).bytes);
 }
 

@@ -49,6 +49,12 @@ public:
     return plugin::take_error(status, failure).within(info_.name);
   }
 
+  /// Whether an operation would begin at once, without waiting for another one.
+  [[nodiscard]] bool idle() noexcept {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    return lock.owns_lock();
+  }
+
 private:
   std::shared_ptr<RuntimeState> runtime_;
   const cw_backend& table_;  // lives in the runtime

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <causeway/dma_buf.hpp>
+#include <causeway/exporter.hpp>
 #include <causeway/runtime.hpp>
+
+#include <fmt/format.h>
 
 #include <utility>
 
@@ -13,8 +16,16 @@ namespace causeway {
 
 DmaBuf::DmaBuf(std::shared_ptr<core::BufferState> state) noexcept : state_(std::move(state)) {}
 
-Result<DmaBuf> DmaBuf::from_fd(Runtime& runtime, BorrowedFd fd) {
-  auto state = core::BufferState::import(runtime.state(), fd);
+Result<DmaBuf> DmaBuf::create(Runtime& runtime, ExportInfo info, std::source_location where) {
+  auto state = core::BufferState::create(runtime.state(), std::move(info), where);
+  if (!state) {
+    return std::move(state.error());
+  }
+  return DmaBuf(std::move(*state));
+}
+
+Result<DmaBuf> DmaBuf::from_fd(Runtime& runtime, BorrowedFd fd, std::source_location where) {
+  auto state = core::BufferState::import(runtime.state(), fd, where);
   if (!state) {
     return std::move(state.error());
   }
@@ -22,42 +33,79 @@ Result<DmaBuf> DmaBuf::from_fd(Runtime& runtime, BorrowedFd fd) {
 }
 
 std::uint64_t DmaBuf::size() const noexcept {
-  return state_->storage().size;
+  return state_->size();
 }
 ObjectId DmaBuf::id() const noexcept {
   return state_->id();
 }
-const std::string& DmaBuf::exporter() const noexcept {
+std::string DmaBuf::exporter() const {
   return state_->exporter();
 }
 const std::string& DmaBuf::name() const noexcept {
   return state_->name();
 }
 bool DmaBuf::is_dma_buf() const noexcept {
-  return state_->storage().is_dma_buf;
+  return state_->settled() && state_->backing().is_dma_buf;
 }
 bool DmaBuf::read_only() const noexcept {
   return state_->read_only();
 }
 bool DmaBuf::has_pinnable_view() const noexcept {
-  return state_->storage().pinnable.valid();
+  return state_->settled() && state_->backing().pinnable.valid();
 }
 
-BorrowedFd DmaBuf::fd() const noexcept {
+Result<BorrowedFd> DmaBuf::fd() const {
+  // Escaped first: from then on nobody moves the storage that is about to be shown.
   state_->mark_escaped();
-  return state_->storage().fd.borrow();
+  if (auto settled = state_->settle(); !settled) {
+    return std::move(settled.error());
+  }
+  return state_->backing().fd;
 }
 
 Result<UniqueFd> DmaBuf::dup_fd() const {
-  state_->mark_escaped();
-  return state_->runtime()->kernel().duplicate(state_->storage().fd.borrow());
+  auto lent = fd();
+  if (!lent) {
+    return std::move(lent.error());
+  }
+  return state_->runtime()->kernel().duplicate(*lent);
 }
 
 Result<CpuMapping> DmaBuf::map_cpu() const {
+  auto hold = state_->hold_cpu_mapping();
   if (auto address = state_->cpu_address(); !address) {
     return std::move(address.error());
   }
-  return CpuMapping(core::FrameState::over(*this));
+  return CpuMapping(core::FrameState::over(*this), std::move(hold));
+}
+
+Result<CpuRange> DmaBuf::mmap(std::uint64_t offset, std::uint64_t length) const {
+  auto range = state_->map_range(offset, length);
+  if (!range) {
+    return std::move(range.error());
+  }
+  return CpuRange(core::FrameState::over(*this), *range);
+}
+
+Result<CpuRange> DmaBuf::map_page(std::uint64_t index) const {
+  if (index >= size() / uapi::kPageSize) {
+    return Error(Errc::InvalidArgument, "DmaBuf::map_page",
+                 fmt::format("page {} was asked for, and buffer \"{}\" has {}", index, name(),
+                             size() / uapi::kPageSize));
+  }
+  return mmap(index * uapi::kPageSize, uapi::kPageSize);
+}
+
+Reservation DmaBuf::reservation() const {
+  return Reservation(state_);
+}
+
+std::vector<AttachmentInfo> DmaBuf::attachments() const {
+  return state_->attachments();
+}
+
+Status DmaBuf::move_to(std::string_view exporter) const {
+  return state_->move_to(exporter);
 }
 
 Result<Attachment> DmaBuf::attach(const Device& device, Usage usage) const {

@@ -58,7 +58,7 @@ FrameState::FrameState(FrameLayout layout, std::vector<DmaBuf> objects)
     in_order_.push_back(object.state().get());
   }
   std::sort(in_order_.begin(), in_order_.end(),
-            [](const BufferState* a, const BufferState* b) { return a->id() < b->id(); });
+            [](const BufferState* a, const BufferState* b) { return a->serial() < b->serial(); });
   in_order_.erase(std::unique(in_order_.begin(), in_order_.end()), in_order_.end());
 }
 

@@ -10,8 +10,9 @@
 
 namespace causeway::core {
 
-/// What is behind a Frame: the layout, the objects, and each distinct one once, in the order of their ids, in
-/// which turns are taken so that two frames over the same objects cannot block each other. Immutable.
+/// What is behind a Frame: the layout, the objects, and each distinct one once, in the order of their
+/// serials, in which turns are taken so that two frames over the same objects cannot block each other.
+/// Immutable.
 class FrameState {
 public:
   FrameState(FrameLayout layout, std::vector<DmaBuf> objects);

@@ -37,6 +37,7 @@ public:
   [[nodiscard]] const uapi::Kernel& kernel() const noexcept { return kernel_; }
   [[nodiscard]] Tally& tally() noexcept { return tally_; }
   [[nodiscard]] BufferRegistry& buffers() noexcept { return buffers_; }
+  [[nodiscard]] const BufferRegistry& buffers() const noexcept { return buffers_; }
   [[nodiscard]] const cw_host* host() const noexcept { return &services_.table(); }
   [[nodiscard]] std::span<const std::unique_ptr<Allocator>> allocators() const noexcept {
     return allocators_;

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The CPU's side of a buffer: its mappings, and the bracket of SYNC START and END.
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <utility>
+
+#include "core/buffer_state.hpp"
+#include "core/runtime_state.hpp"
+#include "uapi/dma_buf.hpp"
+
+namespace causeway::core {
+
+Result<std::byte*> BufferState::cpu_address() {
+  if (std::byte* known = mapped_address()) {
+    return known;
+  }
+  const std::lock_guard lock(mutex_);
+  if (std::byte* known = mapped_address()) {
+    return known;
+  }
+  if (auto settled = settle_locked(); !settled) {
+    return std::move(settled.error());
+  }
+  if (has(ExporterOp::Vmap)) {
+    auto address = exporter_->vmap();
+    if (!address) {
+      return std::move(address.error());
+    }
+    address_.store(*address, std::memory_order_release);
+    return *address;
+  }
+  // The memfd beneath a udmabuf is the same pages with fault-around and huge pages; SYNC still goes to the
+  // dma-buf.
+  const bool beneath = backing_.pinnable.valid();
+  const BorrowedFd fd = beneath ? backing_.pinnable : backing_.fd;
+  const std::uint64_t offset = beneath ? backing_.pinnable_offset : 0;
+  auto range = runtime_->kernel().map(fd, offset, size_, !read_only_, true);
+  if (!range) {
+    return std::move(range.error())
+        .within(fmt::format("the CPU's view of buffer \"{}\" ({})", name_, exporter_name_));
+  }
+  mapping_ = std::move(*range);
+  address_.store(mapping_.address(), std::memory_order_release);
+  return mapping_.address();
+}
+
+void BufferState::drop_cpu_mapping_locked() noexcept {
+  std::byte* address = address_.exchange(nullptr, std::memory_order_acq_rel);
+  if (address != nullptr && has(ExporterOp::Vmap)) {
+    exporter_->vunmap(address);
+  }
+  mapping_ = uapi::MappedRange();
+}
+
+std::shared_ptr<void> BufferState::hold_cpu_mapping() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++cpu_holds_;
+  }
+  return {nullptr, [self = shared_from_this()](void*) {
+            const std::lock_guard lock(self->mutex_);
+            --self->cpu_holds_;
+          }};
+}
+
+Result<std::span<std::byte>> BufferState::map_range(std::uint64_t offset, std::uint64_t length) {
+  if (length == 0 || offset % uapi::kPageSize != 0 || length % uapi::kPageSize != 0) {
+    return Error(Errc::InvalidArgument, "DmaBuf::mmap",
+                 fmt::format("{} bytes from offset {} are no whole pages of {} bytes", length, offset,
+                             uapi::kPageSize));
+  }
+  if (offset > size_ || length > size_ - offset) {
+    return Error(Errc::InvalidArgument, "DmaBuf::mmap",
+                 fmt::format("{} bytes from offset {} reach beyond the {} bytes of buffer \"{}\"", length,
+                             offset, size_, name_));
+  }
+  const std::lock_guard lock(mutex_);
+  if (auto settled = settle_locked(); !settled) {
+    return std::move(settled.error());
+  }
+  if (has(ExporterOp::Mmap)) {
+    auto address = exporter_->mmap(offset, length);
+    if (!address) {
+      return std::move(address.error());
+    }
+    ++ranges_;
+    return std::span(*address, length);
+  }
+  auto range = runtime_->kernel().map(backing_.fd, offset, length, !read_only_, false);
+  if (!range) {
+    return std::move(range.error());
+  }
+  ++ranges_;
+  return std::span(range->release(), length);
+}
+
+void BufferState::unmap_range(std::span<std::byte> range) noexcept {
+  const std::lock_guard lock(mutex_);
+  --ranges_;
+  if (has(ExporterOp::Mmap)) {
+    exporter_->munmap(range.data(), range.size());
+  } else {
+    runtime_->kernel().unmap(range.data(), range.size());
+  }
+}
+
+Result<bool> BufferState::poll_fences(Usage usage, Deadline deadline) const {
+  if (!backing_.is_dma_buf) {
+    return true;  // shared memory has no fences of the kernel
+  }
+  // POLLIN: the writers are done; POLLOUT: everybody is (dma-buf.rst, "Implicit Fence Poll Support").
+  const short event = writes(usage) ? POLLOUT : POLLIN;
+  return runtime_->kernel().poll(backing_.fd, event, deadline);
+}
+
+Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
+  if (auto settled = settle(); !settled) {
+    return settled;
+  }
+  if (writes(usage) && read_only_) {
+    return Error(
+        Errc::Unsupported, "begin_cpu_access",
+        fmt::format("buffer \"{}\" came as a read-only descriptor, and writing was asked for; get the "
+                    "descriptor with O_RDWR",
+                    name_));
+  }
+  if (has(ExporterOp::CpuAccess)) {
+    const std::lock_guard lock(mutex_);
+    return exporter_->begin_cpu_access(usage, deadline);
+  }
+  if (!backing_.is_dma_buf) {
+    return {};  // plain shared memory: no caches to tend, no fences
+  }
+  // START would wait for fences by itself, but without a deadline.
+  auto ready = poll_fences(usage, Deadline::now());
+  if (ready && !*ready) {
+    runtime_->tally().add_cpu_wait();
+    ready = poll_fences(usage, deadline);
+  }
+  if (!ready) {
+    return std::move(ready.error());
+  }
+  if (!*ready) {
+    return Error(Errc::TimedOut, "begin_cpu_access",
+                 fmt::format("a device still {} buffer \"{}\" at the deadline",
+                             writes(usage) ? "uses" : "writes to", name_));
+  }
+  if (auto started = uapi::sync_start(runtime_->kernel(), backing_.fd, usage); !started) {
+    return started;
+  }
+  runtime_->tally().add_sync_start();
+  return {};
+}
+
+Status BufferState::end_cpu(Usage usage) {
+  if (has(ExporterOp::CpuAccess)) {
+    const std::lock_guard lock(mutex_);
+    return exporter_->end_cpu_access(usage);
+  }
+  if (!backing_.is_dma_buf) {
+    return {};
+  }
+  if (auto ended = uapi::sync_end(runtime_->kernel(), backing_.fd, usage); !ended) {
+    return ended;
+  }
+  runtime_->tally().add_sync_end();
+  return {};
+}
+
+}  // namespace causeway::core

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/buffer_registry.hpp"
+
+#include "core/buffer_state.hpp"
+
+namespace causeway::core {
+
+void BufferRegistry::add(const std::shared_ptr<BufferState>& buffer) {
+  const std::lock_guard lock(mutex_);
+  by_serial_.emplace(buffer->serial(), Entry{.buffer = buffer, .id = {}});
+}
+
+bool BufferRegistry::settle(BufferState& buffer, ObjectId id) {
+  const std::lock_guard lock(mutex_);
+  const auto [place, fresh] = by_id_.try_emplace(id, buffer.serial());
+  if (!fresh && place->second != buffer.serial()) {
+    if (!by_serial_.at(place->second).buffer.expired()) {
+      return false;
+    }
+    place->second = buffer.serial();  // the other one is in the middle of its destructor
+  }
+  auto& entry = by_serial_.at(buffer.serial());
+  if (entry.id != id && entry.id != ObjectId{}) {
+    by_id_.erase(entry.id);  // the storage was moved
+  }
+  entry.id = id;
+  return true;
+}
+
+void BufferRegistry::forget(BufferState& buffer) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto entry = by_serial_.find(buffer.serial());
+  if (entry == by_serial_.end()) {
+    return;
+  }
+  const auto named = by_id_.find(entry->second.id);
+  if (named != by_id_.end() && named->second == buffer.serial()) {
+    by_id_.erase(named);
+  }
+  by_serial_.erase(entry);
+}
+
+std::shared_ptr<BufferState> BufferRegistry::find(ObjectId id) const {
+  const std::lock_guard lock(mutex_);
+  const auto named = by_id_.find(id);
+  // A buffer in the middle of its destructor is found expired: whoever asks gets a new one in its place.
+  return named == by_id_.end() ? nullptr : by_serial_.at(named->second).buffer.lock();
+}
+
+std::vector<std::shared_ptr<BufferState>> BufferRegistry::all() const {
+  std::vector<std::shared_ptr<BufferState>> living;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [serial, entry] : by_serial_) {
+    if (auto buffer = entry.buffer.lock()) {
+      living.push_back(std::move(buffer));
+    }
+  }
+  return living;
+}
+
+}  // namespace causeway::core

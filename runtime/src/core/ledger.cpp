@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <causeway/ledger.hpp>
+
+#include <fmt/format.h>
+
+namespace causeway {
+
+std::string LedgerEntry::to_string() const {
+  std::string devices;
+  for (const auto& attachment : attachments) {
+    devices += fmt::format("{}{} ({})", devices.empty() ? "" : ", ", attachment.device,
+                           attachment.mapped ? "mapped by " + attachment.import_path : "not mapped");
+  }
+  return fmt::format("\"{}\": {} bytes from {}{}{}, {}, {:.1f} s old, made at {}:{}", name, size, exporter,
+                     settled ? "" : ", storage not settled", escaped ? ", descriptor given out" : "",
+                     devices.empty() ? "attached to no device" : "attached to " + devices,
+                     std::chrono::duration<double>(age).count(), made_at.file_name(), made_at.line());
+}
+
+}  // namespace causeway
