@@ -51,7 +51,7 @@ struct RefusedBackend {
 
 /// What made a buffer possible, or did not.
 struct ExporterInfo {
-  std::string name;  ///< "udmabuf", "dma_heap:system", "memfd"
+  std::string name;  ///< "udmabuf", "dma_heap:system", "memfd", "drm_dumb:/dev/dri/card0"
   bool available = false;
   std::string explanation;  ///< a whole sentence: what was tried, and why it is not available
 };
@@ -62,7 +62,8 @@ class Negotiation {
 public:
   /// A device that will use the frames, and how. Asks the device for its constraints at allocate() or plan().
   Negotiation& with(const Device& device, Usage usage);
-  /// Take this exporter alone ("udmabuf", "dma_heap", "dma_heap:system", "memfd") instead of the ladder.
+  /// Take this exporter alone ("udmabuf", "dma_heap", "dma_heap:system", "memfd") instead of the ladder;
+  /// "drm_dumb" and "gbm" are had in this way only.
   Negotiation& exporter(std::string name);
   /// A name that debugging tools show (DMA_BUF_SET_NAME; at most 31 bytes arrive there).
   Negotiation& name(std::string name);
@@ -110,7 +111,8 @@ public:
   [[nodiscard]] std::vector<std::string> backends() const;
   /// What was on the search path for backends and was not taken; logged as warnings, too.
   [[nodiscard]] std::vector<RefusedBackend> refused_backends() const;
-  /// What can allocate here, in the order of the ladder. Tries each once with one page.
+  /// What can allocate here, in the order of the ladder, then what is had by name only. Tries each once with
+  /// one page.
   [[nodiscard]] std::vector<ExporterInfo> exporters();
 
   [[nodiscard]] Negotiation negotiate(FrameDesc desc);
@@ -120,6 +122,14 @@ public:
   [[nodiscard]] Result<DmaBuf> allocate(std::uint64_t size, std::string_view exporter = {},
                                         std::string_view name = "causeway",
                                         std::source_location where = std::source_location::current());
+  /// One image by hand, in a layout of the exporter's own choice among desc.modifiers (empty: LINEAR). For
+  /// exporters that know layouts: "gbm", or "gbm:/dev/dri/card0" for one driver; of several the first that
+  /// can. Errors: InvalidArgument (the description; no exporter named), NotFound (no such exporter),
+  /// Unsupported (the format or every modifier is refused, or the exporter has no layouts), Permission,
+  /// OutOfMemory, OutOfFds.
+  [[nodiscard]] Result<Frame> allocate_frame(const FrameDesc& desc, Usage usage, std::string_view exporter,
+                                             std::string_view name = "causeway",
+                                             std::source_location where = std::source_location::current());
 
   /// All buffers that live, oldest first: the kernel's debugfs dma_buf/bufinfo. When the last handle to a
   /// runtime goes while buffers live, the same is logged as a warning: they keep working, and hold the

@@ -28,6 +28,17 @@ Result<Mapping> Attachment::map(Direction direction, bool allow_copy) {
   return Mapping(state_);
 }
 
+Result<Mapping> Attachment::try_map(Direction direction, bool allow_copy) {
+  if (state_ == nullptr) {
+    return Error(Errc::WrongState, "Attachment::try_map",
+                 "this attachment was moved away; it is attached to nothing");
+  }
+  if (auto mapped = state_->try_map(direction, allow_copy); !mapped) {
+    return std::move(mapped.error());
+  }
+  return Mapping(state_);
+}
+
 Mapping::Mapping() noexcept = default;
 Mapping::Mapping(std::shared_ptr<core::AttachmentState> state) noexcept : state_(std::move(state)) {}
 Mapping::Mapping(Mapping&&) noexcept = default;

@@ -9,6 +9,7 @@
 #include "core/buffer_state.hpp"
 #include "core/runtime_state.hpp"
 #include "uapi/dma_buf.hpp"
+#include "uapi/huge_pages.hpp"
 
 namespace causeway::core {
 
@@ -36,7 +37,8 @@ Result<std::byte*> BufferState::cpu_address() {
   const bool beneath = backing_.pinnable.valid();
   const BorrowedFd fd = beneath ? backing_.pinnable : backing_.fd;
   const std::uint64_t offset = beneath ? backing_.pinnable_offset : 0;
-  auto range = runtime_->kernel().map(fd, offset, size_, !read_only_, true);
+  const auto alignment = beneath && size_ >= uapi::kHugePageSize ? uapi::kHugePageSize : uapi::kPageSize;
+  auto range = runtime_->kernel().map(fd, offset, size_, !read_only_, true, alignment);
   if (!range) {
     return std::move(range.error())
         .within(fmt::format("the CPU's view of buffer \"{}\" ({})", name_, exporter_name_));
