@@ -127,15 +127,12 @@ AttachmentState::~AttachmentState() {
 }
 
 AttachmentInfo AttachmentState::describe() const {
-  AttachmentInfo info{.device = device_.name(),
-                      .backend = device_.backend(),
-                      .usage = usage_,
-                      .mapped = mapped_.load(std::memory_order_acquire),
-                      .import_path = {}};
-  if (info.mapped && mapping_.import_path != nullptr) {
-    info.import_path = mapping_.import_path;
-  }
-  return info;
+  const char* import_path = import_path_.load(std::memory_order_acquire);
+  return {.device = device_.name(),
+          .backend = device_.backend(),
+          .usage = usage_,
+          .mapped = import_path != nullptr,
+          .import_path = import_path != nullptr ? import_path : ""};
 }
 
 Status AttachmentState::import() {
@@ -267,12 +264,14 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::op
   }
   verdict_ = *verdict;
   mapped_ = true;
+  import_path_ = mapping_.import_path != nullptr ? mapping_.import_path : "";
   return {};
 }
 
 void AttachmentState::drop_mapping() noexcept {
   const std::lock_guard lock(map_mutex_);
   mapped_ = false;
+  import_path_ = nullptr;
   verdict_ = AliasVerdict::Unknown;
   unmap();
 }

@@ -76,10 +76,11 @@ private:
   std::shared_ptr<const FrameState> frame_;
   Usage usage_;
   Constraints needs_;
-  cw_attachment* handle_ = nullptr;  // null until imported
-  std::size_t listed_ = 0;           // on how many buffers' lists of attachments this is
-  std::mutex map_mutex_;             // guards the making of mapping_
-  std::atomic<bool> mapped_{false};
+  cw_attachment* handle_ = nullptr;                // null until imported
+  std::size_t listed_ = 0;                         // on how many buffers' lists of attachments this is
+  std::mutex map_mutex_;                           // guards the making of mapping_
+  std::atomic<const char*> import_path_{nullptr};  // null while it is not mapped; for describe()
+  bool mapped_ = false;
   Direction direction_ = Direction::Bidirectional;
   cw_mapping mapping_;
   std::atomic<AliasVerdict> verdict_{AliasVerdict::Unknown};
