@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vulkan/vulkan_core.h>
+
+#include <causeway/plugin/backend.hpp>
+#include <memory>
+
+#include "dispatch.hpp"
+#include "extensions.hpp"
+#include "fd_habit.hpp"
+#include "physical_device.hpp"
+
+namespace causeway::vulkan_backend {
+
+/// A Vulkan device to work on, made by us or adopted, with all that is known of it. What was made by us is
+/// destroyed with it, what was adopted is not touched.
+///
+/// Threads: as rule 6 of backend_abi.h; immutable once open() has returned.
+struct Context {
+  explicit Context(plugin::Host services) : host(services) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  Context(Context&&) = delete;
+  Context& operator=(Context&&) = delete;
+  ~Context();
+
+  plugin::Host host;
+  InstanceApi instance_api{};
+  DeviceApi api{};
+  VkInstance instance = VK_NULL_HANDLE;
+  PhysicalDevice physical;
+  VkDevice device = VK_NULL_HANDLE;
+  VkQueue queue = VK_NULL_HANDLE;
+  std::uint32_t queue_family = 0;
+  ExtensionSet extensions{{}};
+  bool adopted = false;
+  void* lock_context = nullptr;
+  void (*lock_queue)(void*) = nullptr;
+  void (*unlock_queue)(void*) = nullptr;
+  VkDebugUtilsMessengerEXT messenger = VK_NULL_HANDLE;  ///< ours, with CAUSEWAY_VULKAN_VALIDATION
+
+  FdHabit fd_habit;            ///< who closes a descriptor when an import of it fails
+  bool imports_memfd = false;  ///< a plain memfd was imported as DMA_BUF when the device was opened
+
+  /// Shown in errors: "llvmpipe (LLVM 15.0.6, 256 bits)".
+  [[nodiscard]] const char* name() const noexcept { return physical.properties.deviceName; }
+};
+
+/// Holds the queue for one submission (Vulkan, Threading Behavior: queue is externally synchronized).
+class QueueLock {
+public:
+  explicit QueueLock(const Context& context) : context_(context) {
+    if (context_.lock_queue != nullptr) {
+      context_.lock_queue(context_.lock_context);
+    }
+  }
+  ~QueueLock() {
+    if (context_.unlock_queue != nullptr) {
+      context_.unlock_queue(context_.lock_context);
+    }
+  }
+  QueueLock(const QueueLock&) = delete;
+  QueueLock& operator=(const QueueLock&) = delete;
+
+private:
+  const Context& context_;
+};
+
+/// Tries out what no query answers: who closes descriptors, and whether a memfd is taken. The last step of
+/// opening a device, own or adopted.
+void learn_habits(Context& context);
+
+}  // namespace causeway::vulkan_backend

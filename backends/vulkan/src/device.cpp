@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <causeway/format.hpp>
+#include <cstring>
+#include <string>
+
+#include "adopt.hpp"
+#include "constraints.hpp"
+#include "format_table.hpp"
+#include "object_check.hpp"
+#include "own_device.hpp"
+
+namespace causeway::vulkan_backend {
+namespace {
+
+constexpr std::uint64_t kLinear = 0;
+
+Status check_counts(const cw_attach_info& info) {
+  if (info.object_count == 0 || info.object_count > CW_MAX_PLANES || info.plane_count > CW_MAX_PLANES) {
+    return Error(
+        Errc::InvalidArgument, "attach",
+        fmt::format("{} objects and {} planes were given; a frame has 1 to {} objects and at most {} planes",
+                    info.object_count, info.plane_count, CW_MAX_PLANES, CW_MAX_PLANES));
+  }
+  if (info.image.format != 0 && (info.image.width == 0 || info.image.height == 0 || info.plane_count == 0)) {
+    return Error(Errc::InvalidArgument, "attach",
+                 fmt::format("an image of {} x {} pixels in {} planes holds nothing", info.image.width,
+                             info.image.height, info.plane_count));
+  }
+  return {};
+}
+
+Status check_planes(const cw_attach_info& info) {
+  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
+    const auto& plane = info.planes[p];
+    if (plane.object >= info.object_count) {
+      return Error(Errc::InvalidArgument, "attach",
+                   fmt::format("plane {} lies in object {}, and there are {} objects", p, plane.object,
+                               info.object_count));
+    }
+    if (plane.offset >= info.objects[plane.object].size) {
+      return Error(Errc::InvalidArgument, "attach",
+                   fmt::format("plane {} starts at byte {} of object {}, which has {} bytes", p, plane.offset,
+                               plane.object, info.objects[plane.object].size));
+    }
+  }
+  return {};
+}
+
+cw_vulkan_view_v1 make_view(const Context& context, const cw_attach_info& info) {
+  auto view = plugin::sized<cw_vulkan_view_v1>();
+  view.kind = CW_VULKAN_BUFFER;
+  view.object_count = info.object_count;
+  view.acquire_from = context.extensions.foreign_family();
+  view.buffer_usage = kBufferUsage;
+  view.plane_count = info.plane_count;
+  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
+    view.plane_offsets[p] = info.planes[p].offset;
+    view.plane_strides[p] = info.planes[p].stride;
+    view.plane_objects[p] = info.planes[p].object;
+  }
+  view.width = info.image.width;
+  view.height = info.image.height;
+  view.format = vk_format(Format{info.image.format});
+  view.modifier = info.image.modifier;
+  return view;
+}
+
+const cw_vulkan_device_v1 kDeviceInterface{
+    sizeof(cw_vulkan_device_v1), 0, [](cw_device* device, cw_vulkan_handles_v1* out) {
+      auto found = plugin::sized<cw_vulkan_handles_v1>();
+      reinterpret_cast<const Device*>(device)->handles(found);
+      const std::uint32_t room = out->struct_size;
+      std::memcpy(out, &found, std::min<std::size_t>(room, sizeof(found)));
+      out->struct_size = room;
+    }};
+
+}  // namespace
+
+Result<std::vector<cw_device_info>> Device::enumerate(plugin::Host host) {
+  auto devices = find_devices(host);
+  if (!devices) {
+    return std::move(devices.error());
+  }
+  std::vector<cw_device_info> infos;
+  for (const auto& device : *devices) {
+    infos.push_back(describe(device,
+                             device.offers(VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME) &&
+                                 device.offers(VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME),
+                             device.offers(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)));
+  }
+  return infos;
+}
+
+Result<std::unique_ptr<Device>> Device::open(plugin::Host host, const cw_open_info& info) {
+  auto context = [&]() -> Result<std::unique_ptr<Context>> {
+    if (info.adopt == nullptr) {
+      return open_own_device(host, info.id != nullptr ? info.id : "");
+    }
+    if (info.adopt_interface == nullptr || std::string_view(info.adopt_interface) != CW_VULKAN_ADOPT_V1) {
+      return Error(
+          Errc::InvalidArgument, "open",
+          fmt::format("adopt_interface is '{}'; this backend knows '{}'",
+                      info.adopt_interface != nullptr ? info.adopt_interface : "", CW_VULKAN_ADOPT_V1));
+    }
+    return adopt(host, plugin::sized_copy(*static_cast<const cw_vulkan_adopt_v1*>(info.adopt)));
+  }();
+  if (!context) {
+    return std::move(context.error());
+  }
+  return std::make_unique<Device>(std::move(*context));
+}
+
+Status Device::info(cw_device_info& out) {
+  const std::uint32_t room = out.struct_size;
+  auto found =
+      describe(context_->physical, context_->extensions.dma_buf(), context_->extensions.host_pointer());
+  found.capabilities |= context_->imports_memfd ? CW_CAP_IMPORTS_MEMFD : 0U;
+  if (context_->adopted) {
+    plugin::copy_text(found.id, "adopted");
+  }
+  std::memcpy(&out, &found, room == 0 ? sizeof(found) : std::min<std::size_t>(room, sizeof(found)));
+  return {};
+}
+
+Status Device::query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out) {
+  constrain(*context_, image, usage, out);
+  return {};
+}
+
+Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info& info) {
+  if (auto status = alive(); !status) {
+    return std::move(status.error());
+  }
+  if (auto status = check_counts(info); !status) {
+    return std::move(status.error());
+  }
+  std::vector<CheckedObject> checked;
+  for (std::uint32_t i = 0; i < info.object_count; ++i) {
+    auto object = check_object(context_->host, info.objects[i], i);
+    if (!object) {
+      return std::move(object.error());
+    }
+    checked.push_back(*object);
+  }
+  if (auto status = check_planes(info); !status) {
+    return std::move(status.error());
+  }
+  auto made =
+      std::make_unique<Attachment>(Attachment{{}, {}, std::nullopt, make_view(*context_, info), kPathDmaBuf});
+
+  // An image where that is possible. Where it is not, LINEAR memory is as good as a buffer; any other
+  // arrangement means something to an image alone.
+  Status image_status;
+  if (info.image.format != 0) {
+    const auto wish = image_wish(*context_, info.image, info.usage);
+    auto image = wish ? import_image(*context_, *wish, info) : Result<ImportedImage>(wish.error());
+    if (image) {
+      made->view.kind = CW_VULKAN_IMAGE;
+      made->view.image = image->image();
+      made->view.image_memory = image->memory();
+      made->view.image_usage = wish->usage;
+      made->image.emplace(std::move(*image));
+    } else if (image.error().code() != Errc::Unsupported ||
+               (info.image.modifier != kLinear && (info.usage & CW_USAGE_AS_BUFFER) == 0)) {
+      return watched(std::move(image.error()).within("the frame cannot be imported as an image")).error();
+    } else {
+      context_->host.log(CW_LOG_DEBUG, "imported as a buffer, not as an image: " + image.error().detail());
+    }
+  }
+  for (std::uint32_t i = 0; i < info.object_count; ++i) {
+    auto buffer = import_buffer(*context_, info.objects[i], checked[i]);
+    if (!buffer) {
+      return watched(std::move(buffer.error()).within(fmt::format("object {}", i))).error();
+    }
+    made->view.buffers[i] = buffer->buffer();
+    made->view.memories[i] = buffer->memory();
+    made->view.sizes[i] = info.objects[i].size;
+    if (buffer->path() == kPathHostPointer) {
+      made->import_path = kPathHostPointer;
+    }
+    made->buffers.push_back(std::move(*buffer));
+    made->writable.push_back(checked[i].writable);
+  }
+  return made;
+}
+
+Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
+  if (auto status = alive(); !status) {
+    return status;
+  }
+  out.native_interface = CW_VULKAN_VIEW_V1;
+  out.native = &attachment.view;
+  out.import_path = attachment.import_path;
+  out.sg = nullptr;
+  out.sg_count = 0;
+  return {};
+}
+
+// An access is the caller's own submission between the two; there is nothing to do here but to refuse what
+// would be dropped silently.
+Status Device::begin_access(Attachment&, const cw_access_begin& begin) {
+  if (begin.wait_count != 0) {
+    return Error(Errc::Unsupported, "begin_access",
+                 fmt::format("{} fences were given to wait for; this backend waits for none, the host does",
+                             begin.wait_count));
+  }
+  return alive();
+}
+
+Status Device::end_access(Attachment&, cw_access_end& end) {
+  end.signal_count = 0;
+  if (end.given_count != 0) {
+    return Error(
+        Errc::Unsupported, "end_access",
+        fmt::format("{} fences of the caller were given; this backend passes none on", end.given_count));
+  }
+  return alive();
+}
+
+const void* Device::get_interface(std::string_view name) {
+  return name == CW_VULKAN_DEVICE_V1 ? &kDeviceInterface : nullptr;
+}
+
+Status Device::probe_write(Attachment& attachment, const cw_probe& probe) {
+  if (auto status = alive(); !status) {
+    return status;
+  }
+  if (probe.object >= attachment.buffers.size() || !attachment.writable[probe.object] ||
+      (probe.flags & CW_PROBE_ANY_CONTENT) != 0) {
+    return Error(
+        Errc::Unsupported, "probe_write",
+        fmt::format("object {} cannot be written by a probe: it is read-only, is not there, or content of "
+                    "the device's choice was asked for",
+                    probe.object));
+  }
+  return watched(prober_.write(attachment.buffers[probe.object].buffer(), probe));
+}
+
+Status Device::probe_read(Attachment& attachment, cw_probe& probe) {
+  if (auto status = alive(); !status) {
+    return status;
+  }
+  if (probe.object >= attachment.buffers.size()) {
+    return Error(Errc::InvalidArgument, "probe_read", fmt::format("there is no object {}", probe.object));
+  }
+  return watched(prober_.read(attachment.buffers[probe.object].buffer(), probe));
+}
+
+void Device::handles(cw_vulkan_handles_v1& out) const noexcept {
+  const auto names = context_->extensions.pointers();
+  out.api_version = context_->physical.api_version;
+  out.get_instance_proc_addr = context_->instance_api.GetInstanceProcAddr;
+  out.instance = context_->instance;
+  out.physical_device = context_->physical.handle;
+  out.device = context_->device;
+  out.queue = context_->queue;
+  out.queue_family = context_->queue_family;
+  out.extension_count = static_cast<std::uint32_t>(names.size());
+  out.extensions = names.data();
+}
+
+Status Device::alive() const {
+  // VK_ERROR_DEVICE_LOST is for good (section 5.2.3, Lost Device).
+  if (lost_) {
+    return Error(Errc::DeviceLost, "attach",
+                 fmt::format("{} was lost earlier; open it anew", context_->name()));
+  }
+  return {};
+}
+
+Status Device::watched(Status status) {
+  if (!status && status.error().code() == Errc::DeviceLost) {
+    lost_ = true;
+  }
+  return status;
+}
+
+}  // namespace causeway::vulkan_backend

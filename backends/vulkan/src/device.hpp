@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/vulkan_abi.h>
+#include <causeway/plugin/backend.hpp>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "context.hpp"
+#include "import_buffer.hpp"
+#include "import_image.hpp"
+#include "probe.hpp"
+
+namespace causeway::vulkan_backend {
+
+/// The backend's device class, as plugin/backend.hpp wants it.
+class Device {
+public:
+  struct Attachment {
+    std::vector<ImportedBuffer> buffers;  ///< one for each object
+    std::vector<bool> writable;           ///< the object
+    std::optional<ImportedImage> image;
+    cw_vulkan_view_v1 view;
+    const char* import_path;
+  };
+
+  static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);
+  static Result<std::unique_ptr<Device>> open(plugin::Host host, const cw_open_info& info);
+
+  explicit Device(std::unique_ptr<Context> context) noexcept
+      : context_(std::move(context)), prober_(*context_) {}
+
+  Status info(cw_device_info& out);
+  Status query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out);
+  Result<std::unique_ptr<Attachment>> attach(const cw_attach_info& info);
+  Status map(Attachment& attachment, cw_direction direction, cw_mapping& out);
+  void unmap(Attachment&) {}
+  Status begin_access(Attachment& attachment, const cw_access_begin& begin);
+  Status end_access(Attachment& attachment, cw_access_end& end);
+  const void* get_interface(std::string_view name);
+  Status probe_write(Attachment& attachment, const cw_probe& probe);
+  Status probe_read(Attachment& attachment, cw_probe& probe);
+
+  void handles(cw_vulkan_handles_v1& out) const noexcept;
+
+private:
+  [[nodiscard]] Status alive() const;
+  [[nodiscard]] Status watched(Status status);
+
+  std::unique_ptr<Context> context_;
+  Prober prober_;  ///< goes before its context
+  bool lost_ = false;
+};
+
+}  // namespace causeway::vulkan_backend

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vulkan/vulkan_core.h>
+
+#include <utility>
+#include <vector>
+
+namespace causeway::vulkan_backend {
+
+struct Context;
+
+/// Whether a driver closes the descriptor of an import that failed.
+///
+/// The specification says no: "A successful import transfers ownership of the fd" (VK_KHR_external_memory_fd,
+/// VkImportMemoryFdInfoKHR), so a failed one does not. lavapipe closes it all the same on some of its paths.
+/// To look afterwards whether the number still means our descriptor is no way out in general: another thread
+/// may have been given the number meanwhile, for the very same dma-buf. With a file that nobody else knows
+/// there is no such doubt. So the driver is made to fail with private files once, when the device is opened,
+/// and what it did on each path is remembered by the VkResult that the path ends in.
+///
+/// Threads: immutable once learnt.
+class FdHabit {
+public:
+  [[nodiscard]] static FdHabit learn(const Context& context);
+
+  enum class Answer { Leaves, Closes, Unknown };
+  /// Of an import that failed with result. A result never met: as the specification says if the driver was
+  /// never seen to close, Unknown otherwise. Also Unknown where paths with one result differ.
+  [[nodiscard]] Answer after(VkResult result) const noexcept;
+
+  /// For learn(), and for tests.
+  void note(VkResult result, bool closed);
+
+private:
+  std::vector<std::pair<VkResult, Answer>> seen_;
+};
+
+/// Imports a private memfd as DMA_BUF: lavapipe takes any file that can be mapped.
+[[nodiscard]] bool takes_memfd(const Context& context);
+
+}  // namespace causeway::vulkan_backend

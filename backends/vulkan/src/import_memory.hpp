@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vulkan/vulkan_core.h>
+
+#include <causeway/fd.hpp>
+#include <causeway/result.hpp>
+#include <utility>
+
+#include "context.hpp"
+
+namespace causeway::vulkan_backend {
+
+/// A VkDeviceMemory that is freed with this object. Threads: thread-bound.
+class Memory {
+public:
+  Memory() noexcept = default;
+  Memory(const Context& context, VkDeviceMemory handle) noexcept : context_(&context), handle_(handle) {}
+  Memory(Memory&& other) noexcept
+      : context_(other.context_), handle_(std::exchange(other.handle_, VK_NULL_HANDLE)) {}
+  Memory& operator=(Memory&& other) noexcept {
+    std::swap(context_, other.context_);
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() {
+    if (handle_ != VK_NULL_HANDLE) {
+      context_->api.FreeMemory(context_->device, handle_, nullptr);
+    }
+  }
+  [[nodiscard]] VkDeviceMemory get() const noexcept { return handle_; }
+
+private:
+  const Context* context_ = nullptr;
+  VkDeviceMemory handle_ = VK_NULL_HANDLE;
+};
+
+/// What the memory is for. dedicated is handed to the driver if it is not null (section 11.2.3, Dedicated
+/// Allocations); size is then the requirement's, exactly (VUID-VkMemoryDedicatedAllocateInfo-image-02964).
+struct ImportRequest {
+  VkDeviceSize size = 0;
+  std::uint32_t type_bits = 0;  ///< memoryTypeBits of what will be bound
+  const VkMemoryDedicatedAllocateInfo* dedicated = nullptr;
+};
+
+/// Imports the dma-buf (or memfd, for lavapipe) behind fd, which stays its owner's.
+[[nodiscard]] Result<Memory> import_fd(const Context& context, BorrowedFd fd, const ImportRequest& request);
+
+/// Imports CPU memory; the caller has checked that address and size suit host_pointer_align.
+[[nodiscard]] Result<Memory> import_host_pointer(const Context& context, void* address,
+                                                 const ImportRequest& request);
+
+}  // namespace causeway::vulkan_backend

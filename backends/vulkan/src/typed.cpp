@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <causeway/plugin/backend.hpp>
+#include <causeway/runtime.hpp>
+#include <causeway/vulkan.hpp>
+#include <string>
+
+#include "dispatch.hpp"
+#include "extensions.hpp"
+
+namespace causeway::vulkan {
+
+Result<Device> open(Runtime& runtime, std::string_view id) {
+  return runtime.open_device("vulkan", {.id = std::string(id)});
+}
+
+Result<Device> adopt(Runtime& runtime, const AdoptInfo& info) {
+  auto raw = plugin::sized<cw_vulkan_adopt_v1>();
+  raw.api_version = info.api_version;
+  raw.get_instance_proc_addr = info.get_instance_proc_addr;
+  raw.instance = info.instance;
+  raw.physical_device = info.physical_device;
+  raw.device = info.device;
+  raw.queue = info.queue;
+  raw.queue_family = info.queue_family;
+  raw.extension_count = static_cast<std::uint32_t>(info.enabled_extensions.size());
+  raw.extensions = info.enabled_extensions.data();
+  raw.lock_context = info.lock_context;
+  raw.lock_queue = info.lock_queue;
+  raw.unlock_queue = info.unlock_queue;
+  return runtime.open_device("vulkan", {.id = {}, .adopt_interface = CW_VULKAN_ADOPT_V1, .adopt = &raw});
+}
+
+Result<Handles> handles(const Device& device) {
+  const auto* table = static_cast<const cw_vulkan_device_v1*>(device.interface(CW_VULKAN_DEVICE_V1));
+  if (table == nullptr) {
+    return Error(
+        Errc::InvalidArgument, "vulkan::handles",
+        "the device " + device.name() + " is of the backend '" + device.backend() + "', not of 'vulkan'");
+  }
+  auto raw = plugin::sized<cw_vulkan_handles_v1>();
+  table->handles(device.raw(), &raw);
+  return Handles{raw.get_instance_proc_addr,
+                 raw.api_version,
+                 raw.instance,
+                 raw.physical_device,
+                 raw.device,
+                 raw.queue,
+                 raw.queue_family,
+                 {raw.extensions, raw.extension_count}};
+}
+
+Result<const View*> view(const Mapping& mapping) {
+  const auto* found = static_cast<const View*>(mapping.native(CW_VULKAN_VIEW_V1));
+  if (found == nullptr) {
+    return Error(Errc::InvalidArgument, "vulkan::view",
+                 "the mapping is empty, or of a device that is not of the backend 'vulkan'");
+  }
+  return found;
+}
+
+Result<std::vector<const char*>> wanted_extensions(PFN_vkGetInstanceProcAddr entry, VkInstance instance,
+                                                   VkPhysicalDevice physical_device) {
+  if (entry == nullptr || instance == VK_NULL_HANDLE || physical_device == VK_NULL_HANDLE) {
+    return Error(Errc::InvalidArgument, "vulkan::wanted_extensions",
+                 "vkGetInstanceProcAddr, the instance and the physical device are needed, and one is null");
+  }
+  auto api = vulkan_backend::load_instance(entry, instance);
+  if (!api) {
+    return std::move(api.error());
+  }
+  return vulkan_backend::wanted_extensions(*api, physical_device);
+}
+
+}  // namespace causeway::vulkan
