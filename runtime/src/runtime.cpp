@@ -73,6 +73,8 @@ std::vector<DeviceInfo> enumerate(const cw_backend& backend, core::RuntimeState&
   auto failure = plugin::sized<cw_error>();
   std::int32_t status = backend.enumerate(runtime.host(), nullptr, &count, &failure);
   if (status == CW_OK && count > 0) {
+    constexpr std::uint32_t kMost = 1024;  // a backend that speaks of more is not believed
+    count = std::min(count, kMost);
     found.resize(count, plugin::sized<cw_device_info>());
     status = backend.enumerate(runtime.host(), found.data(), &count, &failure);
   }
@@ -127,7 +129,11 @@ Result<Runtime> Runtime::create(RuntimeOptions options) {
   auto found = loader::load_shared_objects(
       loader::search_path(loader::process_source(std::move(options.backend_path))), *backends);
   backends->insert(backends->end(), found.tables.begin(), found.tables.end());
-  auto state = std::make_shared<core::RuntimeState>(syscalls, std::move(options.log));
+  auto generation = core::fork_generation();
+  if (!generation) {
+    return std::move(generation.error());
+  }
+  auto state = std::make_shared<core::RuntimeState>(syscalls, std::move(options.log), *generation);
   state->equip(exporters::make_ladder(state->kernel()), std::move(*backends), std::move(found.refused));
   for (const auto& [file, reason] : state->refused_backends()) {
     state->log(LogLevel::Warning, fmt::format("the backend {} is left out: {}", file, reason));

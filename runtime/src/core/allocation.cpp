@@ -182,6 +182,9 @@ Result<std::vector<const Allocator*>> select_allocators(const RuntimeState& runt
 
 Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime, AllocationPlan plan,
                                 const AllocationRequest& request) {
+  if (auto here = runtime->check_process("allocate"); !here) {
+    return std::move(here.error());
+  }
   if (request.count == 0) {
     return Error(Errc::InvalidArgument, "allocate", "0 frames were asked for; a pool has at least one");
   }

@@ -58,6 +58,9 @@ cw_object object_for(BufferState& buffer, bool give_pinnable) {
 Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr<DeviceState> device,
                                                                  std::shared_ptr<const FrameState> frame,
                                                                  Usage usage) {
+  if (auto here = device->runtime()->check_process("attach"); !here) {
+    return std::move(here.error());
+  }
   if (device->runtime() != frame->runtime()) {
     return Error(Errc::InvalidArgument, "attach",
                  fmt::format("{} was opened by another runtime than the buffer's; open it with the same one",
@@ -114,7 +117,7 @@ AttachmentState::AttachmentState(std::shared_ptr<DeviceState> device, std::share
       mapping_(plugin::sized<cw_mapping>()) {}
 
 AttachmentState::~AttachmentState() {
-  if (handle_ != nullptr) {
+  if (handle_ != nullptr && device_state().runtime()->in_own_process()) {
     const auto detached = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
       table.detach(self, handle_);
       return std::int32_t{CW_OK};
@@ -225,6 +228,9 @@ Status AttachmentState::try_map(Direction direction, bool allow_copy) {
 }
 
 Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
+  if (auto here = device_state().runtime()->check_process("Attachment::map"); !here) {
+    return here;
+  }
   if (mapped_) {
     return Error(Errc::WrongState, "Attachment::map",
                  fmt::format("this attachment to {} is mapped already; a mapping is made once and kept",
@@ -277,6 +283,9 @@ void AttachmentState::drop_mapping() noexcept {
 }
 
 void AttachmentState::unmap() noexcept {
+  if (!device_state().runtime()->in_own_process()) {
+    return;
+  }
   const auto unmapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
     table.unmap(self, handle_);
     return std::int32_t{CW_OK};

@@ -23,6 +23,9 @@ std::uint64_t next_serial() noexcept {
 
 Result<std::shared_ptr<BufferState>> BufferState::create(std::shared_ptr<RuntimeState> runtime,
                                                          ExportInfo info, std::source_location where) {
+  if (auto here = runtime->check_process("DmaBuf::create"); !here) {
+    return std::move(here.error());
+  }
   if (info.exporter == nullptr) {
     return Error(Errc::InvalidArgument, "DmaBuf::create",
                  "there is no exporter in the ExportInfo; it owns the storage");
@@ -59,6 +62,9 @@ Result<std::shared_ptr<BufferState>> BufferState::adopt(std::shared_ptr<RuntimeS
 
 Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<RuntimeState> runtime, BorrowedFd fd,
                                                          std::source_location where) {
+  if (auto here = runtime->check_process("DmaBuf::from_fd"); !here) {
+    return std::move(here.error());
+  }
   const auto& kernel = runtime->kernel();
   if (!fd.valid()) {
     return Error(Errc::InvalidArgument, "DmaBuf::from_fd",
@@ -145,6 +151,9 @@ Status BufferState::settle() {
 Status BufferState::settle_locked() {
   if (settled()) {
     return {};
+  }
+  if (auto here = runtime_->check_process("map_dma_buf"); !here) {
+    return here;
   }
   auto backing = exporter_->map_dma_buf(requests_locked(), Direction::Bidirectional);
   if (!backing) {

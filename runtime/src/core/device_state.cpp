@@ -41,16 +41,19 @@ namespace core {
 
 DeviceInfo device_info_from(const cw_backend& backend, const cw_device_info& info) {
   return {.backend = backend.name,
-          .id = info.id,
-          .name = info.name,
-          .driver = info.driver,
-          .driver_version = info.driver_version,
+          .id = plugin::take_text(info.id),
+          .name = plugin::take_text(info.name),
+          .driver = plugin::take_text(info.driver),
+          .driver_version = plugin::take_text(info.driver_version),
           .capabilities = info.capabilities};
 }
 
 Result<std::shared_ptr<DeviceState>> DeviceState::open(std::shared_ptr<RuntimeState> runtime,
                                                        const cw_backend& backend,
                                                        const OpenOptions& options) {
+  if (auto here = runtime->check_process("open_device"); !here) {
+    return std::move(here.error());
+  }
   const auto slot = runtime->take_device_slot();
   if (!slot) {
     return Error(Errc::Busy, "open_device",
@@ -84,7 +87,9 @@ DeviceState::DeviceState(std::shared_ptr<RuntimeState> runtime, const cw_backend
     : runtime_(std::move(runtime)), table_(backend), handle_(handle), slot_(slot), info_(std::move(info)) {}
 
 DeviceState::~DeviceState() {
-  table_.close(handle_);
+  if (runtime_->in_own_process()) {
+    table_.close(handle_);
+  }
   runtime_->give_device_slot(slot_);
 }
 

@@ -76,6 +76,9 @@ std::shared_ptr<const FrameState> FrameState::over(const DmaBuf& buffer) {
 }
 
 Status FrameState::begin_turn(Usage usage, Deadline deadline, bool through_cpu) const {
+  if (auto here = runtime()->check_process("begin_access"); !here) {
+    return here;
+  }
   std::size_t taken = 0;
   Status failure;
   for (BufferState* buffer : in_order_) {

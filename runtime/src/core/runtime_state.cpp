@@ -18,8 +18,11 @@ void log_to_stderr(LogLevel level, std::string_view text) {
 
 }  // namespace
 
-RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log)
-    : kernel_(syscalls), log_(log ? std::move(log) : Log(&log_to_stderr)), services_(*this) {}
+RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log, std::uint64_t generation)
+    : generation_(generation),
+      kernel_(syscalls),
+      log_(log ? std::move(log) : Log(&log_to_stderr)),
+      services_(*this) {}
 
 RuntimeState::~RuntimeState() = default;
 

@@ -14,6 +14,7 @@
 
 #include "core/allocator.hpp"
 #include "core/buffer_registry.hpp"
+#include "core/fork_guard.hpp"
 #include "core/host_services.hpp"
 #include "core/tally.hpp"
 #include "uapi/kernel.hpp"
@@ -25,7 +26,8 @@ class RuntimeState {
 public:
   using Log = std::function<void(LogLevel, std::string_view)>;
 
-  RuntimeState(const cw_syscalls& syscalls, Log log);
+  /// generation: of fork_generation(), when it was made.
+  RuntimeState(const cw_syscalls& syscalls, Log log, std::uint64_t generation);
   RuntimeState(const RuntimeState&) = delete;
   RuntimeState& operator=(const RuntimeState&) = delete;
   ~RuntimeState();
@@ -33,6 +35,13 @@ public:
   /// Called once, before the runtime is handed out.
   void equip(std::vector<std::unique_ptr<Allocator>> allocators, std::vector<cw_backend> backends,
              std::vector<RefusedBackend> refused = {});
+
+  /// Errors: WrongState in a process that was forked from the one that made this runtime.
+  [[nodiscard]] Status check_process(std::string_view operation) const {
+    return check_same_process(generation_, operation);
+  }
+  /// False there. Destructors then leave devices alone: those serve the parent.
+  [[nodiscard]] bool in_own_process() const noexcept { return same_process(generation_); }
 
   [[nodiscard]] const uapi::Kernel& kernel() const noexcept { return kernel_; }
   [[nodiscard]] Tally& tally() noexcept { return tally_; }
@@ -54,6 +63,7 @@ public:
   void log(LogLevel level, std::string_view text) const noexcept;
 
 private:
+  const std::uint64_t generation_;
   uapi::Kernel kernel_;
   Log log_;
   Tally tally_;

@@ -59,9 +59,17 @@ inline std::int32_t report(const Error& failure, cw_error* out) noexcept {
   return static_cast<std::int32_t>(failure.code());
 }
 
-/// The failure that came over the edge.
+/// Reads text from a fixed field of a C struct, whether it is ended or fills the field.
+template <std::size_t N>
+std::string take_text(const char (&field)[N]) {  // NOLINT: the C struct has an array
+  return {field, ::strnlen(field, N)};
+}
+
+/// The failure that came over the edge. A status that is none counts as a defect of the backend.
 inline Error take_error(std::int32_t status, const cw_error& failure) {
-  return Error(static_cast<Errc>(status), failure.operation, failure.text, failure.system_errno);
+  const bool known = status > CW_OK && status <= CW_INTERNAL;
+  return Error(known ? static_cast<Errc>(status) : Errc::Internal, take_text(failure.operation),
+               take_text(failure.text), failure.system_errno);
 }
 
 /// A versioned struct of the edge: all zero but its struct_size.
