@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "core/layout.hpp"
@@ -20,12 +21,28 @@ Error conflict(std::string text) {
   return Error(Errc::Unsupported, "negotiate", std::move(text));
 }
 
-/// Alignments are powers of two in practice; the least common multiple is right for any.
+/// No memory object is larger: more than an x86-64 process can map, and small enough that sums of a few such
+/// numbers do not overflow 64 bits.
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 48;
+
+/// Alignments are powers of two in practice; the least common multiple is right for any. field: what is to be
+/// aligned, for the error.
 template <class Get>
-std::uint64_t common_alignment(std::span<const Participant> participants, Get&& get) {
+Result<std::uint64_t> common_alignment(std::span<const Participant> participants, std::string_view field,
+                                       Get&& get) {
   std::uint64_t all = 1;
+  std::string needs;
   for (const auto& participant : participants) {
-    all = std::lcm(all, std::max<std::uint64_t>(1, get(participant.constraints)));
+    const auto alignment = std::max<std::uint64_t>(1, get(participant.constraints));
+    if (alignment > 1) {
+      needs +=
+          fmt::format("{}{} needs multiples of {}", needs.empty() ? "" : ", ", participant.name, alignment);
+    }
+    const std::uint64_t factor = alignment / std::gcd(all, alignment);
+    if (factor > kMostBytes / all) {
+      return conflict(fmt::format("no {} below {} bytes suits all: {}", field, kMostBytes, needs));
+    }
+    all *= factor;
   }
   return all;
 }
@@ -75,10 +92,15 @@ Result<std::uint32_t> choose_objects(std::span<const Participant> participants, 
 Result<std::uint32_t> choose_stride(const FrameDesc& desc, const FormatInfo& info, std::uint32_t p,
                                     std::span<const Participant> participants) {
   const std::uint64_t needed = info.min_stride(p, desc.width);
-  const std::uint64_t alignment =
-      desc.format == formats::kBytes
-          ? 1
-          : common_alignment(participants, [](const Constraints& c) { return c.stride_align; });
+  std::uint64_t alignment = 1;
+  if (desc.format != formats::kBytes) {
+    auto common =
+        common_alignment(participants, "stride", [](const Constraints& c) { return c.stride_align; });
+    if (!common) {
+      return std::move(common.error());
+    }
+    alignment = *common;
+  }
   const Participant* exact = nullptr;
   for (const auto& participant : participants) {
     const std::uint32_t stride = participant.constraints.exact_stride.at(p);
@@ -117,8 +139,11 @@ Result<std::uint32_t> choose_stride(const FrameDesc& desc, const FormatInfo& inf
 /// Places the planes one behind the other, and says what each object needs.
 Result<std::vector<std::uint64_t>> place_planes(FrameLayout& layout, const FormatInfo& info,
                                                 std::span<const Participant> participants) {
-  const std::uint64_t alignment =
-      common_alignment(participants, [](const Constraints& c) { return c.offset_align; });
+  const auto alignment =
+      common_alignment(participants, "offset", [](const Constraints& c) { return c.offset_align; });
+  if (!alignment) {
+    return alignment.error();
+  }
   const auto exact = std::find_if(participants.begin(), participants.end(),
                                   [](const Participant& p) { return p.constraints.exact_stride[0] != 0; });
   std::vector<std::uint64_t> ends;
@@ -126,13 +151,15 @@ Result<std::vector<std::uint64_t>> place_planes(FrameLayout& layout, const Forma
     auto& plane = layout.planes[p];
     ends.resize(std::max<std::size_t>(ends.size(), plane.object + 1));
     const std::uint64_t behind = ends[plane.object];
-    plane.offset = align_up(behind, alignment);
+    plane.offset = align_up(behind, *alignment);
     // Who dictates strides (a camera) writes the next plane right behind the last one.
     if (exact != participants.end() && plane.offset != behind) {
-      return conflict(
-          fmt::format("plane {}: {} writes it at offset {}, and another participant needs offsets to be "
-                      "multiples of {}",
-                      p, exact->name, behind, alignment));
+      const auto other =
+          std::find_if(participants.begin(), participants.end(), [&](const Participant& needs) {
+            return behind % std::max(1U, needs.constraints.offset_align) != 0;
+          });
+      return conflict(fmt::format("plane {}: {} writes it at offset {}, and {} needs a multiple of {}", p,
+                                  exact->name, behind, other->name, other->constraints.offset_align));
     }
     ends[plane.object] = plane.offset + std::uint64_t{plane.stride} * info.rows(p, layout.height);
   }
@@ -141,18 +168,30 @@ Result<std::vector<std::uint64_t>> place_planes(FrameLayout& layout, const Forma
 
 Result<std::vector<std::uint64_t>> choose_sizes(std::vector<std::uint64_t> sizes,
                                                 std::span<const Participant> participants) {
-  const std::uint64_t alignment =
-      std::lcm(uapi::kPageSize,
-               common_alignment(participants, [](const Constraints& c) { return c.object_size_align; }));
+  const auto common =
+      common_alignment(participants, "object size", [](const Constraints& c) { return c.object_size_align; });
+  if (!common) {
+    return common.error();
+  }
+  const std::uint64_t alignment = std::lcm(uapi::kPageSize, *common);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const Participant* largest = nullptr;  // who needs more than the layout
     for (const auto& participant : participants) {
-      sizes[i] = std::max(sizes[i], participant.constraints.min_object_size.at(i));
+      if (participant.constraints.min_object_size.at(i) > sizes[i]) {
+        sizes[i] = participant.constraints.min_object_size.at(i);
+        largest = &participant;
+      }
+    }
+    const std::string whose = largest == nullptr ? std::string() : fmt::format(" for {}", largest->name);
+    if (sizes[i] > kMostBytes) {
+      return conflict(fmt::format("object {} needs {} bytes{}, and no object has more than {}", i, sizes[i],
+                                  whose, kMostBytes));
     }
     sizes[i] = align_up(sizes[i], alignment);
     for (const auto& participant : participants) {
       const std::uint64_t limit = participant.constraints.max_object_size;
       if (limit != 0 && sizes[i] > limit) {
-        return conflict(fmt::format("object {} needs {} bytes, and {} takes at most {}", i, sizes[i],
+        return conflict(fmt::format("object {} needs {} bytes{}, and {} takes at most {}", i, sizes[i], whose,
                                     participant.name, limit));
       }
     }
