@@ -14,8 +14,10 @@ FrameLease::FrameLease(std::shared_ptr<core::PoolState> pool, FrameRef ref) noex
 FrameLease::FrameLease(FrameLease&& other) noexcept : pool_(std::move(other.pool_)), ref_(other.ref_) {}
 
 FrameLease& FrameLease::operator=(FrameLease&& other) noexcept {
-  std::swap(pool_, other.pool_);
-  std::swap(ref_, other.ref_);
+  // By way of a temporary, whose end gives back the frame that this object held.
+  FrameLease taken(std::move(other));
+  std::swap(pool_, taken.pool_);
+  std::swap(ref_, taken.ref_);
   return *this;
 }
 
