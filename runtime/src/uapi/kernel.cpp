@@ -152,8 +152,13 @@ Result<MappedRange> Kernel::map(BorrowedFd fd, std::uint64_t offset, std::uint64
   void* address = table_->mmap(table_->context, place, size, protection, flags, fd.get(),
                                static_cast<std::int64_t>(offset));
   if (address == MAP_FAILED) {
-    return system_error("mmap", fmt::format("{} bytes at offset {} could not be mapped", size, offset),
-                        errno);
+    auto detail = fmt::format("{} bytes at offset {} could not be mapped", size, offset);
+    if (errno == EINVAL || errno == ENODEV) {
+      // The request was sound: whole pages of a descriptor that is open. So its owner maps nothing, as the
+      // driver of a card's BAR (EINVAL), or a file that knows no mmap (ENODEV).
+      return Error(Errc::Unsupported, "mmap", detail + "; whoever exports this memory refuses mmap", errno);
+    }
+    return system_error("mmap", std::move(detail), errno);
   }
   return MappedRange(table_, static_cast<std::byte*>(address), size);
 }
