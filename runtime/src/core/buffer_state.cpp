@@ -82,16 +82,17 @@ Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<Runtime
   if (!dma_buf) {
     return std::move(dma_buf.error());
   }
-  auto size = kernel.size(fd);
-  if (!size) {
-    return std::move(size.error()).within("DmaBuf::from_fd takes a dma-buf or memfd");
-  }
   if (!*dma_buf) {
-    // Files on disks have sizes and can be mapped, too, but no device can work on them.
+    // Files on disks have sizes and can be mapped, too, but no device can work on them. Asked before the
+    // size, which a pipe or socket has not.
     if (auto memory = kernel.is_shared_memory(fd); !memory || !*memory) {
       return Error(Errc::InvalidArgument, "DmaBuf::from_fd",
                    fmt::format("descriptor {} is neither a dma-buf nor a memfd", fd.get()));
     }
+  }
+  auto size = kernel.size(fd);
+  if (!size) {
+    return std::move(size.error()).within("DmaBuf::from_fd takes a dma-buf or memfd");
   }
   if (*size == 0 || *size % uapi::kPageSize != 0) {
     return Error(
