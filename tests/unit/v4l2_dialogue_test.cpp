@@ -81,7 +81,7 @@ TEST_F(V4l2Dialogue, AFormatThatIsNotOfferedNamesThoseThatAre) {
   const auto outcome = camera.constrain(image_of(formats::kP010));
   EXPECT_EQ(outcome.status, CW_UNSUPPORTED);
   EXPECT_THAT(outcome.text, AllOf(HasSubstr("P010"), HasSubstr("YUYV"), HasSubstr("NM12 (NV12)"),
-                                  HasSubstr("MJPG (unknown to Causeway)")));
+                                  HasSubstr("1 that have no name in DRM")));
 }
 
 TEST_F(V4l2Dialogue, SenselessImages) {
@@ -126,6 +126,23 @@ TEST_F(V4l2Dialogue, NoOtherFormatWhileFramesAreAttached) {
   camera.detach(0);
   EXPECT_EQ(camera.driver.granted(), 0U) << "the last detach gives all buffers back";
   EXPECT_TRUE(camera.constrain(image_of(formats::kNV12)));
+}
+
+TEST_F(V4l2Dialogue, FrameIntervals) {
+  auto interval = plugin::sized<cw_v4l2_interval_range>();
+  interval.min_numerator = 1;
+  interval.min_denominator = 60;
+  ASSERT_TRUE(attempt(
+      [&](cw_error* error) { return camera.stream().set_interval(camera.device(), &interval, error); }));
+  EXPECT_EQ(interval.min_denominator, 30U) << "the camera's answer, not the wish";
+  ASSERT_TRUE(attempt(
+      [&](cw_error* error) { return camera.stream().get_interval(camera.device(), &interval, error); }));
+  EXPECT_EQ(interval.max_denominator, 30U);
+  camera.driver.fail_once[VIDIOC_G_PARM] = ENOTTY;
+  EXPECT_EQ(attempt([&](cw_error* error) {
+              return camera.stream().get_interval(camera.device(), &interval, error);
+            }).status,
+            CW_UNSUPPORTED);
 }
 
 TEST_F(V4l2Dialogue, NoNegotiationWhileStreaming) {

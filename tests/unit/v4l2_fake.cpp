@@ -220,6 +220,11 @@ void FakeCamera::stop() {
 }
 
 int FakeCamera::ioctl(int /*fd*/, unsigned long request, void* argument) {
+  const std::lock_guard lock(mutex_);
+  return answer_ioctl(request, argument);
+}
+
+int FakeCamera::answer_ioctl(unsigned long request, void* argument) {
   ++calls[request];
   if (gone) {
     return -ENODEV;
@@ -256,6 +261,11 @@ int FakeCamera::ioctl(int /*fd*/, unsigned long request, void* argument) {
       format.fmt.pix.height = height_;
       return exchange_format(format, false);
     }
+    case VIDIOC_G_PARM:
+    case VIDIOC_S_PARM:
+      static_cast<v4l2_streamparm*>(argument)->parm.capture = {.capability = V4L2_CAP_TIMEPERFRAME,
+                                                               .timeperframe = {1, 30}};
+      return 0;
     case VIDIOC_REQBUFS: return request_buffers(*static_cast<v4l2_requestbuffers*>(argument));
     case VIDIOC_PREPARE_BUF: return has_prepare ? take(*static_cast<v4l2_buffer*>(argument), false) : -ENOTTY;
     case VIDIOC_QBUF: return take(*static_cast<v4l2_buffer*>(argument), true);
@@ -274,6 +284,7 @@ int FakeCamera::ioctl(int /*fd*/, unsigned long request, void* argument) {
 }
 
 short FakeCamera::poll(short asked) {
+  const std::lock_guard lock(mutex_);
   if (gone) {
     return POLLPRI | POLLERR | POLLHUP;
   }

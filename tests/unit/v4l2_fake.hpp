@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -60,7 +61,7 @@ public:
   [[nodiscard]] std::uint32_t granted() const { return static_cast<std::uint32_t>(buffers_.size()); }
   [[nodiscard]] std::uint32_t fourcc() const { return fourcc_; }
 
-  /// As FakeDevice of the fake kernel wants them.
+  /// As FakeDevice of the fake kernel wants them. Threads: thread-safe, as a driver is.
   int ioctl(int fd, unsigned long request, void* argument);
   short poll(short asked);
 
@@ -78,7 +79,9 @@ private:
   int give(v4l2_buffer& raw);
   void stop();
   [[nodiscard]] bool runs() const;
+  int answer_ioctl(unsigned long request, void* argument);
 
+  std::mutex mutex_;
   std::uint32_t type_;
   std::uint32_t fourcc_;
   std::uint32_t width_ = 640;

@@ -13,15 +13,24 @@ constexpr const char* kOperation = "query_constraints";
 
 std::string list_formats(const std::vector<v4l2_fmtdesc>& offered) {
   std::string text;
+  std::size_t nameless = 0;
   for (const auto& entry : offered) {
     const FormatRow* row = row_of_fourcc(entry.pixelformat);
-    const std::string name = fourcc_text(entry.pixelformat);
-    text += (text.empty() ? "" : ", ") + name;
     if (row == nullptr) {
-      text += " (unknown to Causeway)";
-    } else if (row->drm.to_string() != name) {
-      text += " (" + row->drm.to_string() + ")";
+      ++nameless;
+      continue;
     }
+    text += (text.empty() ? "" : ", ") + fourcc_text(entry.pixelformat);
+    if (row->drm.fourcc != entry.pixelformat) {
+      text += " (" + fourcc_text(row->drm.fourcc) + ")";
+    }
+  }
+  if (nameless > 0) {
+    text += words(text.empty() ? "" : " and ", nameless,
+                  " that have no name in DRM or are not known to Causeway, as ");
+    const auto first = std::ranges::find_if(
+        offered, [](const auto& entry) { return row_of_fourcc(entry.pixelformat) == nullptr; });
+    text += fourcc_text(first->pixelformat);
   }
   return text.empty() ? "none at all" : text;
 }

@@ -80,6 +80,11 @@ public:
   [[nodiscard]] Result<PixelFormat> try_format(const PixelFormat& wanted) const;
   [[nodiscard]] Result<PixelFormat> set_format(const PixelFormat& wanted) const;
 
+  /// The time from frame to frame. Errors: Unsupported if the driver has no say in it.
+  [[nodiscard]] Result<v4l2_fract> get_interval() const;
+  /// Returns what the driver made of it. Errors: as get_interval, Busy while streaming.
+  [[nodiscard]] Result<v4l2_fract> set_interval(v4l2_fract wanted) const;
+
   /// VIDIOC_REQBUFS for dma-bufs; 0 gives them all back. Returns how many the driver granted.
   [[nodiscard]] Result<std::uint32_t> request_buffers(std::uint32_t count) const;
   [[nodiscard]] Status prepare(std::uint32_t index, std::span<const PlaneMemory> memory) const;
@@ -97,6 +102,8 @@ public:
 private:
   [[nodiscard]] Result<PixelFormat> exchange_format(unsigned long request, const char* operation,
                                                     const PixelFormat& wanted) const;
+  [[nodiscard]] Result<v4l2_fract> exchange_interval(unsigned long request, const char* operation,
+                                                     v4l2_fract wanted) const;
   [[nodiscard]] Status hand_over(unsigned long request, const char* operation, std::uint32_t index,
                                  std::span<const PlaneMemory> memory) const;
   [[nodiscard]] Error failure(int system_errno, const char* operation, const std::string& what) const;

@@ -183,6 +183,34 @@ std::int32_t set_format(cw_device* device, const cw_v4l2_format* wanted, cw_v4l2
   });
 }
 
+void hand_out(v4l2_fract from, cw_v4l2_interval_range& to) {
+  to.min_numerator = to.max_numerator = from.numerator;
+  to.min_denominator = to.max_denominator = from.denominator;
+}
+
+std::int32_t get_interval(cw_device* device, cw_v4l2_interval_range* interval, cw_error* error) {
+  return guarded(error, "get_interval", [&]() -> Status {
+    const auto held = camera(device).node().get_interval();
+    if (!held) {
+      return held.error();
+    }
+    hand_out(*held, *interval);
+    return {};
+  });
+}
+
+std::int32_t set_interval(cw_device* device, cw_v4l2_interval_range* interval, cw_error* error) {
+  return guarded(error, "set_interval", [&]() -> Status {
+    const auto held =
+        camera(device).node().set_interval({interval->min_numerator, interval->min_denominator});
+    if (!held) {
+      return held.error();
+    }
+    hand_out(*held, *interval);
+    return {};
+  });
+}
+
 std::int32_t start(cw_device* device, const cw_v4l2_view* const* frames, std::uint32_t count,
                    cw_error* error) {
   return guarded(error, "start", [&] {
@@ -247,6 +275,8 @@ const cw_v4l2_stream& stream_table() noexcept {
       .list_intervals = &list_intervals,
       .get_format = &get_format,
       .set_format = &set_format,
+      .get_interval = &get_interval,
+      .set_interval = &set_interval,
       .start = &start,
       .stop = &stop,
       .dequeue = &dequeue,

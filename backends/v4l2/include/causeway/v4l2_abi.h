@@ -106,6 +106,11 @@ typedef struct cw_v4l2_stream {
   int32_t (*set_format)(cw_device* device, const cw_v4l2_format* wanted, cw_v4l2_format* answer,
                         cw_error* error);
 
+  /* The time from one frame to the next; numerator and denominator of min and max alike. set writes what the
+   * driver made of it; setting another format may change it. CW_UNSUPPORTED where the source decides. */
+  int32_t (*get_interval)(cw_device* device, cw_v4l2_interval_range* interval, cw_error* error);
+  int32_t (*set_interval)(cw_device* device, cw_v4l2_interval_range* interval, cw_error* error);
+
   /* Queues those of the frames that no consumer holds, and starts the camera. */
   int32_t (*start)(cw_device* device, const cw_v4l2_view* const* frames, uint32_t count, cw_error* error);
   /* Takes all buffers back from the driver. Not streaming is no error. */

@@ -235,4 +235,39 @@ inline CameraFormat to_format(const cw_v4l2_format& from) {
   return detail::to_format(answer);
 }
 
+/// The time from one frame to the next. Errors: Unsupported where the source decides (an HDMI input),
+/// DeviceLost.
+[[nodiscard]] inline Result<Interval> interval(const Device& camera) {
+  const auto table = detail::table_of(camera);
+  if (!table) {
+    return table.error();
+  }
+  auto held = plugin::sized<cw_v4l2_interval_range>();
+  auto status =
+      detail::call([&](cw_error* error) { return (*table)->get_interval(camera.raw(), &held, error); });
+  if (!status) {
+    return std::move(status.error());
+  }
+  return Interval{held.min_numerator, held.min_denominator};
+}
+
+/// Asks for a time from one frame to the next; returns what the camera made of it, the nearest it can do. To
+/// be called once the format is settled (frames are negotiated) and before the stream starts. Errors: as
+/// interval(), Busy (streaming).
+[[nodiscard]] inline Result<Interval> set_interval(const Device& camera, Interval wanted) {
+  const auto table = detail::table_of(camera);
+  if (!table) {
+    return table.error();
+  }
+  auto asked = plugin::sized<cw_v4l2_interval_range>();
+  asked.min_numerator = asked.max_numerator = wanted.numerator;
+  asked.min_denominator = asked.max_denominator = wanted.denominator;
+  auto status =
+      detail::call([&](cw_error* error) { return (*table)->set_interval(camera.raw(), &asked, error); });
+  if (!status) {
+    return std::move(status.error());
+  }
+  return Interval{asked.min_numerator, asked.min_denominator};
+}
+
 }  // namespace causeway::v4l2
