@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One suite for every exporter there is: of the fake kernel in tier "unit", of the real one in the others, so
+// that the fake cannot drift from what kernels do.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <causeway/causeway.hpp>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/dma_device.hpp"
+#include "support/fake_kernel.hpp"
+
+namespace causeway::test {
+
+inline constexpr std::uint64_t kPage = 4096;
+
+/// True in the tiers whose kernel is a real one.
+[[nodiscard]] bool on_real_kernel();
+/// What can allocate in this tier, found once.
+[[nodiscard]] const std::vector<ExporterInfo>& exporters_here();
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    throw std::runtime_error(result.error().message());
+  }
+  if constexpr (!std::is_void_v<T>) {
+    return std::move(*result);
+  }
+}
+
+/// The parameter is an index into exporters_here(). Every test is one operation, and named as such in the
+/// matrix that is printed at the end.
+class ExporterContract : public ::testing::TestWithParam<std::size_t> {
+protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  [[nodiscard]] const std::string& exporter() const { return exporters_here().at(GetParam()).name; }
+  /// "dma_heap" of "dma_heap:system".
+  [[nodiscard]] std::string kind() const { return exporter().substr(0, exporter().find(':')); }
+  [[nodiscard]] bool makes_dma_bufs() const { return kind() != "memfd"; }
+  [[nodiscard]] bool has_memfd_beneath() const { return kind() == "memfd" || kind() == "udmabuf"; }
+
+  [[nodiscard]] DmaBuf buffer(std::uint64_t size = kPage) {
+    return must(runtime().allocate(size, exporter(), "contract"));
+  }
+  Runtime& runtime() { return *runtime_; }
+  [[nodiscard]] Runtime another_runtime() const;
+  static Deadline soon() { return Deadline::in(std::chrono::seconds(10)); }
+  static CpuAccess begin(const DmaBuf& of, Usage usage) {
+    return must(must(of.map_cpu()).begin(usage, soon()));
+  }
+
+  /// The operation is refused, as it has to be with this exporter; for the matrix.
+  static void refused_by_design(const std::string& reason) { RecordProperty("refused", reason); }
+
+  std::unique_ptr<FakeKernel> fake;  // null on a real kernel
+
+private:
+  std::optional<Runtime> runtime_;
+  std::size_t descriptors_before_ = 0;
+};
+
+}  // namespace causeway::test

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contract of exporters, first half: the memory itself, its identity and its descriptors.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+#include "contract/exporter_contract.hpp"
+
+namespace causeway::test {
+namespace {
+
+INSTANTIATE_TEST_SUITE_P(Exporters, ExporterContract,
+                         ::testing::Range(std::size_t{0}, exporters_here().size()), [](const auto& of) {
+                           auto name = exporters_here().at(of.param).name;
+                           std::replace_if(
+                               name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; },
+                               '_');
+                           return name;
+                         });
+
+TEST_P(ExporterContract, Allocates) {
+  const auto made = buffer();
+  EXPECT_EQ(made.exporter(), exporter());
+  EXPECT_EQ(made.is_dma_buf(), makes_dma_bufs());
+  EXPECT_FALSE(made.read_only());
+  const auto fd = must(made.dup_fd());
+  EXPECT_EQ(::fcntl(fd.get(), F_GETFL) & O_ACCMODE, O_RDWR);
+}
+
+TEST_P(ExporterContract, RoundsSizesUpToPages) {
+  for (const std::uint64_t asked : {std::uint64_t{1}, kPage, kPage + 1, 300 * kPage - 5}) {
+    const auto made = buffer(asked);
+    const auto pages = (asked + kPage - 1) / kPage * kPage;
+    EXPECT_GE(made.size(), pages);
+    EXPECT_EQ(made.size() % kPage, 0U);
+    if (kind() != "drm_dumb" && kind() != "gbm") {  // those round rows up as well
+      EXPECT_EQ(made.size(), pages);
+    }
+    if (on_real_kernel()) {
+      EXPECT_EQ(static_cast<std::uint64_t>(::lseek(must(made.dup_fd()).get(), 0, SEEK_END)), made.size());
+    }
+  }
+  const auto nothing = runtime().allocate(0, exporter());
+  ASSERT_FALSE(nothing);
+  EXPECT_EQ(nothing.error().code(), Errc::InvalidArgument);
+}
+
+TEST_P(ExporterContract, IsWhatItsInodeIs) {
+  const auto made = buffer();
+  const auto other = buffer();
+  EXPECT_NE(made.id(), other.id());
+  struct stat status {};
+  ASSERT_EQ(::fstat(must(made.dup_fd()).get(), &status), 0);
+  EXPECT_EQ(made.id().inode, status.st_ino);
+  EXPECT_EQ(made.id().device, status.st_dev);
+}
+
+TEST_P(ExporterContract, ComesBackAsItself) {
+  const auto made = buffer();
+  for (int i = 0; i < 2; ++i) {
+    const auto fd = must(made.dup_fd());
+    EXPECT_NE(::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC, 0);
+    const auto back = must(DmaBuf::from_fd(runtime(), fd.borrow()));
+    EXPECT_EQ(back, made);
+    EXPECT_EQ(back.exporter(), exporter());
+  }
+}
+
+TEST_P(ExporterContract, OutlivesItsMakerByADescriptor) {
+  UniqueFd fd;
+  {
+    const auto made = buffer(2 * kPage);
+    auto access = begin(made, Usage::Write);
+    access.bytes().back() = std::byte{42};
+    must(access.end());
+    fd = must(made.dup_fd());
+  }
+  const auto back = must(DmaBuf::from_fd(runtime(), fd.borrow()));
+  EXPECT_EQ(back.exporter(), "foreign");
+  EXPECT_EQ(back.is_dma_buf(), makes_dma_bufs());
+  auto access = begin(back, Usage::Read);
+  EXPECT_EQ(access.bytes().back(), std::byte{42});
+  EXPECT_TRUE(access.end());
+}
+
+TEST_P(ExporterContract, IsZeroFilled) {
+  // Twice, and written in between: memory that was used before is cleared, too.
+  for (int i = 0; i < 2; ++i) {
+    const auto made = buffer(64 * kPage);
+    auto access = begin(made, Usage::ReadWrite);
+    const auto bytes = access.bytes();
+    EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; }));
+    std::fill(bytes.begin(), bytes.end(), std::byte{0xee});
+    EXPECT_TRUE(access.end());
+  }
+}
+
+TEST_P(ExporterContract, CarriesItsName) {
+  const auto made = must(runtime().allocate(kPage, exporter(), "a fine name"));
+  EXPECT_EQ(made.name(), "a fine name");
+  const auto fd = must(made.dup_fd());
+  if (!makes_dma_bufs()) {
+    std::array<char, 64> link{};
+    ASSERT_GT(::readlink(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), link.data(), link.size() - 1),
+              0);
+    EXPECT_THAT(link.data(), ::testing::HasSubstr("memfd:a fine name"));
+  } else if (fake != nullptr) {
+    EXPECT_EQ(fake->info(fd.get()).value().name, "a fine name");
+  } else {
+    std::ifstream file("/proc/self/fdinfo/" + std::to_string(fd.get()));
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    EXPECT_THAT(text, ::testing::HasSubstr("a fine name"));
+    EXPECT_THAT(text, ::testing::HasSubstr("exp_name"));
+  }
+}
+
+TEST_P(ExporterContract, MovesElsewhere) {
+  // Only storage that is not settled yet can move: user space cannot move pages beneath an inode.
+  const auto made = buffer();
+  const auto moved = made.move_to("memfd");
+  ASSERT_FALSE(moved);
+  EXPECT_EQ(moved.error().code(), Errc::Unsupported) << moved.error().message();
+  refused_by_design("storage that is settled stays where it is");
+}
+
+TEST_P(ExporterContract, LeavesNothingBehind) {
+  for (int i = 0; i < 50; ++i) {
+    const auto made = buffer(2 * kPage);
+    const auto device = must(runtime().open_device("null"));
+    auto attachment = must(made.attach(device, Usage::ReadWrite));
+    const auto mapping = must(attachment.map(Direction::Bidirectional));
+    auto access = begin(made, Usage::Write);
+    EXPECT_TRUE(access.end());
+  }
+  if (fake != nullptr) {
+    EXPECT_EQ(fake->live_dma_bufs(), 0U);
+  }
+  // The descriptors are counted at the end of each test.
+}
+
+}  // namespace
+}  // namespace causeway::test
