@@ -159,12 +159,27 @@ TEST(RefusedEntry, OfTheProgramItselfStillFailsCreate) {
   EXPECT_EQ(runtime.error().code(), Errc::Incompatible);
 }
 
+// ---------------------------------------------------------------- one that is loaded and talks rubbish
+
+TEST(UnrulyPlugin, IsNotBelievedMoreThanItsStructsHold) {
+  auto runtime = runtime_with(plugin_file("unruly"));
+  const auto devices = runtime.devices("unruly");
+  ASSERT_TRUE(devices);
+  ASSERT_THAT(*devices, Not(IsEmpty()));
+  EXPECT_EQ(devices->front().driver, std::string(sizeof(cw_device_info::driver), 'x'));
+  const auto device = runtime.open_device("unruly");
+  ASSERT_FALSE(device);
+  EXPECT_EQ(device.error().code(), Errc::Internal);
+  EXPECT_EQ(device.error().operation(), std::string(sizeof(cw_error::operation), 'o'));
+  EXPECT_EQ(device.error().detail(), "backend unruly: " + std::string(sizeof(cw_error::text), 't'));
+}
+
 // ---------------------------------------------------------------- folders, files, and what lives how long
 
 TEST(PluginFolder, TakesTheGoodAndRefusesTheRestInTheOrderOfNames) {
   auto runtime = runtime_with(ABI_PLUGIN_FOLDER);
   EXPECT_THAT(runtime.backends(),
-              ElementsAre("null", "first_version", "newer_minor", "no_probes", "short_table"));
+              ElementsAre("null", "first_version", "newer_minor", "no_probes", "short_table", "unruly"));
   EXPECT_THAT(runtime.refused_backends(), SizeIs(std::size(kRefused)));
   for (const auto& backend : {"first_version", "newer_minor"}) {
     expect_works(runtime, backend, AliasVerdict::Aliased);
