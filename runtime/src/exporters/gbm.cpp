@@ -41,6 +41,7 @@ public:
 
   [[nodiscard]] const GbmLibrary& library() const noexcept { return library_; }
   [[nodiscard]] gbm_device* get() const noexcept { return device_; }
+  [[nodiscard]] BorrowedFd node() const noexcept { return node_.borrow(); }
 
 private:
   GbmDevice(const GbmLibrary& library, UniqueFd node, gbm_device* device)
@@ -77,9 +78,11 @@ public:
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] bool on_ladder() const noexcept override { return false; }
 
-  /// Plain bytes: a linear image of one byte a pixel. What it has beyond them is the driver's padding.
+  /// Plain bytes: a linear image in the format that each card shows (virtio-gpu knows no pixels of 8 bits).
+  /// What it has beyond them is the driver's padding.
   [[nodiscard]] Result<core::Storage> allocate(std::uint64_t size,
                                                const std::string& buffer_name) const override {
+    constexpr std::uint32_t kPixel = 4;         // bytes, of XRGB8888
     constexpr std::uint32_t kRow = 4096;        // a page: then most drivers pad nothing
     constexpr std::uint64_t kMostRows = 16384;  // the largest side of an image on most devices
     const std::uint64_t rows = (size + kRow - 1) / kRow;
@@ -88,13 +91,13 @@ public:
                    fmt::format("{} bytes are too many for an image of {}: it has {} at most", size, name_,
                                kRow * kMostRows));
     }
-    const FrameDesc desc{.format = formats::kR8,
-                         .width = kRow,
+    const FrameDesc desc{.format = formats::kXRGB8888,
+                         .width = kRow / kPixel,
                          .height = static_cast<std::uint32_t>(rows),
                          .modifiers = {Modifier::kLinear, Modifier::kInvalid}};
     auto image = make(desc, GBM_BO_USE_LINEAR, buffer_name);
     if (!image) {
-      return std::move(image.error()).within("plain bytes are taken as a linear image in R8");
+      return std::move(image.error()).within("plain bytes are taken as a linear image in XR24");
     }
     if (image->objects.size() != 1 || image->objects.front().size < size) {
       return Error(Errc::Unsupported, "allocate",
@@ -127,7 +130,7 @@ private:
       return std::move(bo.error());
     }
     // What is exported holds the memory; the bo and its GEM handle go with this scope.
-    return describe((*device)->library(), bo->get(), desc, buffer_name);
+    return describe(**device, bo->get(), desc, buffer_name);
   }
 
   Result<const GbmDevice*> opened() const {
@@ -193,8 +196,9 @@ private:
     return Bo(bo, BoDeleter{&library});
   }
 
-  Result<core::ImageStorage> describe(const GbmLibrary& library, gbm_bo* bo, const FrameDesc& desc,
+  Result<core::ImageStorage> describe(const GbmDevice& device, gbm_bo* bo, const FrameDesc& desc,
                                       const std::string& buffer_name) const {
+    const auto& library = device.library();
     core::ImageStorage image;
     image.layout = {.format = desc.format,
                     .modifier = Modifier{library.bo_get_modifier(bo)},
@@ -222,7 +226,7 @@ private:
     }
     std::vector<ObjectId> ids;
     for (int p = 0; p < planes; ++p) {
-      auto object = export_plane(library, bo, p, ids, image.objects, buffer_name);
+      auto object = add_plane(device, bo, p, ids, image.objects, buffer_name);
       if (!object) {
         return std::move(object.error());
       }
@@ -233,10 +237,19 @@ private:
     return image;
   }
 
-  /// The index of the object that plane p lies in; planes of one dma-buf share it.
-  Result<std::uint32_t> export_plane(const GbmLibrary& library, gbm_bo* bo, int p, std::vector<ObjectId>& ids,
-                                     std::vector<core::Storage>& objects,
-                                     const std::string& buffer_name) const {
+  /// A dma-buf of plane p. We export it ourselves, readable and writable: some drivers of libgbm export
+  /// read-only (kms_swrast), and what is exported first decides, since the kernel hands out the same dma-buf
+  /// again.
+  Result<UniqueFd> export_fd(const GbmDevice& device, gbm_bo* bo, int p) const {
+    const auto& library = device.library();
+    const gbm_bo_handle handle = library.bo_get_handle_for_plane(bo, p);
+    if (handle.s32 > 0) {
+      auto own = uapi::export_gem(kernel_, device.node(), handle.u32);
+      if (own || own.error().code() == Errc::OutOfFds || own.error().code() == Errc::OutOfMemory) {
+        return own;
+      }
+    }
+    // A driver that knows its memory by other means than handles of this node.
     errno = 0;
     UniqueFd fd(library.bo_get_fd_for_plane(bo, p));
     if (!fd.valid()) {
@@ -248,6 +261,17 @@ private:
     if (table.fcntl(table.context, fd.get(), F_SETFD, FD_CLOEXEC) != 0) {  // libgbm does not promise it
       return uapi::system_error("F_SETFD", "an exported plane could not be made close-on-exec", errno);
     }
+    return fd;
+  }
+
+  /// The index of the object that plane p lies in; planes of one dma-buf share it.
+  Result<std::uint32_t> add_plane(const GbmDevice& device, gbm_bo* bo, int p, std::vector<ObjectId>& ids,
+                                  std::vector<core::Storage>& objects, const std::string& buffer_name) const {
+    auto exported = export_fd(device, bo, p);
+    if (!exported) {
+      return std::move(exported.error());
+    }
+    UniqueFd fd = std::move(*exported);
     auto id = kernel_.identity(fd.borrow());
     if (!id) {
       return std::move(id.error());

@@ -43,6 +43,7 @@ Opened open_library() {
   find(table.bo_get_offset, "gbm_bo_get_offset");
   find(table.bo_get_stride_for_plane, "gbm_bo_get_stride_for_plane");
   find(table.bo_get_modifier, "gbm_bo_get_modifier");
+  find(table.bo_get_handle_for_plane, "gbm_bo_get_handle_for_plane");
   find(table.bo_get_fd_for_plane, "gbm_bo_get_fd_for_plane");
   return opened;
 }

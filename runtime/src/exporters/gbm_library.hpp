@@ -20,6 +20,7 @@ struct GbmLibrary {
   decltype(&gbm_bo_get_offset) bo_get_offset = nullptr;
   decltype(&gbm_bo_get_stride_for_plane) bo_get_stride_for_plane = nullptr;
   decltype(&gbm_bo_get_modifier) bo_get_modifier = nullptr;
+  decltype(&gbm_bo_get_handle_for_plane) bo_get_handle_for_plane = nullptr;
   decltype(&gbm_bo_get_fd_for_plane) bo_get_fd_for_plane = nullptr;
 };
 
