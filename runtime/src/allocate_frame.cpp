@@ -16,7 +16,7 @@ namespace causeway {
 namespace {
 
 Result<Frame> adopt_image(const std::shared_ptr<core::RuntimeState>& runtime, core::ImageStorage image,
-                          const std::string& exporter, const std::string& name, std::source_location where) {
+                          const std::string& exporter, const std::string& name, CallSite where) {
   std::vector<DmaBuf> objects;
   for (auto& storage : image.objects) {
     auto buffer = core::BufferState::adopt(runtime, std::move(storage), exporter, name, where);
@@ -31,7 +31,7 @@ Result<Frame> adopt_image(const std::shared_ptr<core::RuntimeState>& runtime, co
 }  // namespace
 
 Result<Frame> Runtime::allocate_frame(const FrameDesc& desc, Usage usage, std::string_view exporter,
-                                      std::string_view name, std::source_location where) {
+                                      std::string_view name, CallSite where) {
   if (exporter.empty()) {
     return Error(Errc::InvalidArgument, "Runtime::allocate_frame",
                  "no exporter was named; name one that knows layouts, as \"gbm\", or negotiate the frame");

@@ -205,7 +205,7 @@ Negotiation Runtime::negotiate(FrameDesc desc) {
 }
 
 Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, std::string_view name,
-                                 std::source_location where) {
+                                 CallSite where) {
   constexpr std::uint64_t kMost = std::uint64_t{1} << 48;  // more than an x86-64 process can map
   if (size == 0 || size > kMost) {
     return Error(
@@ -286,7 +286,7 @@ Result<AllocationPlan> Negotiation::plan() const {
   return causeway::negotiate(desc_, participants);
 }
 
-Result<FramePool> Negotiation::allocate(std::uint32_t count, std::source_location where) const {
+Result<FramePool> Negotiation::allocate(std::uint32_t count, CallSite where) const {
   auto agreed = plan();
   if (!agreed) {
     return std::move(agreed.error());

@@ -24,6 +24,8 @@ constexpr auto kFormats = std::to_array<PictureFormat>({
     {formats::kABGR8888, Kind::Rgb32, {0, 1, 2}},
     {formats::kBGRX8888, Kind::Rgb32, {1, 2, 3}},
     {formats::kBGRA8888, Kind::Rgb32, {1, 2, 3}},
+    {formats::kRGBX8888, Kind::Rgb32, {3, 2, 1}},
+    {formats::kRGBA8888, Kind::Rgb32, {3, 2, 1}},
 });
 
 }  // namespace

@@ -10,10 +10,10 @@
 #include <causeway/result.hpp>
 #include <causeway/usage.hpp>
 
+#include <causeway/call_site.hpp>
 #include <compare>
 #include <cstdint>
 #include <memory>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,13 +55,13 @@ public:
   /// once, when the last handle, attachment and mapping is gone; at once if this fails. Errors:
   /// InvalidArgument (no exporter, size 0 or no whole pages), and what the exporter answers.
   [[nodiscard]] static Result<DmaBuf> create(Runtime& runtime, ExportInfo info,
-                                             std::source_location where = std::source_location::current());
+                                             CallSite where = CallSite::current());
 
   /// Takes part in memory made elsewhere. fd stays the caller's: it is duplicated. A descriptor of an object
   /// that this runtime knows already yields that object.
   /// Errors: InvalidArgument (no descriptor, or not one of memory), OutOfFds.
   [[nodiscard]] static Result<DmaBuf> from_fd(Runtime& runtime, BorrowedFd fd,
-                                              std::source_location where = std::source_location::current());
+                                              CallSite where = CallSite::current());
 
   /// Bytes; a whole number of pages.
   [[nodiscard]] std::uint64_t size() const noexcept;

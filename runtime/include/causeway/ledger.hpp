@@ -3,9 +3,9 @@
 
 #include <causeway/dma_buf.hpp>
 
+#include <causeway/call_site.hpp>
 #include <chrono>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -22,7 +22,7 @@ struct LedgerEntry {
   bool mapped_by_cpu = false;
   std::vector<AttachmentInfo> attachments;
   std::chrono::steady_clock::duration age{};
-  std::source_location made_at;  ///< the caller that made or imported it
+  CallSite made_at;  ///< the caller that made or imported it
 
   /// One sentence, for people.
   [[nodiscard]] std::string to_string() const;

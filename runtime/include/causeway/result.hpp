@@ -153,7 +153,6 @@ public:
   using Base::has_value;
   using Base::operator bool;
   using Base::error;
-  using Base::value;
 
   Result(Error failure) : Base(tl::unexpect, std::move(failure)) {}  // NOLINT: conversion is the point
 
@@ -167,6 +166,20 @@ public:
   requires(!std::is_void_v<U>) [[nodiscard]] U* operator->() { return Base::operator->(); }
   template <class U = T>
   requires(!std::is_void_v<U>) [[nodiscard]] const U* operator->() const { return Base::operator->(); }
+
+  /// The value. Throws tl::bad_expected_access<Error> on a failure, whose error() is this one.
+  template <class U = T>
+  requires(!std::is_void_v<U>) [[nodiscard]] U& value() & { return Base::value(); }
+  template <class U = T>
+  requires(!std::is_void_v<U>) [[nodiscard]] const U& value() const& { return Base::value(); }
+  template <class U = T>
+  requires(!std::is_void_v<U>) [[nodiscard]] U&& value() && { return std::move(*this).Base::value(); }
+  template <class U = T>
+  requires(std::is_void_v<U>) void value() const {
+    if (!has_value()) {
+      throw tl::bad_expected_access<Error>(error());
+    }
+  }
 
   /// next(value), which returns a Result; or this failure.
   template <class F>

@@ -75,8 +75,7 @@ public:
   /// Makes count frames, attached, mapped and proved on every device. Rungs of the ladder are tried with the
   /// real size until one suits all; FramePool::report() says which, and why others did not.
   /// Errors: as negotiate(); Unsupported with the reason of each rung when none suits; OutOfFds, OutOfMemory.
-  [[nodiscard]] Result<FramePool> allocate(
-      std::uint32_t count, std::source_location where = std::source_location::current()) const;
+  [[nodiscard]] Result<FramePool> allocate(std::uint32_t count, CallSite where = CallSite::current()) const;
 
   Negotiation(std::shared_ptr<core::RuntimeState> runtime, FrameDesc desc);  ///< for the runtime itself
 
@@ -121,7 +120,7 @@ public:
   /// Unsupported.
   [[nodiscard]] Result<DmaBuf> allocate(std::uint64_t size, std::string_view exporter = {},
                                         std::string_view name = "causeway",
-                                        std::source_location where = std::source_location::current());
+                                        CallSite where = CallSite::current());
   /// One image by hand, in a layout of the exporter's own choice among desc.modifiers (empty: LINEAR). For
   /// exporters that know layouts: "gbm", or "gbm:/dev/dri/card0" for one driver; of several the first that
   /// can. Errors: InvalidArgument (the description; no exporter named), NotFound (no such exporter),
@@ -129,7 +128,7 @@ public:
   /// OutOfMemory, OutOfFds.
   [[nodiscard]] Result<Frame> allocate_frame(const FrameDesc& desc, Usage usage, std::string_view exporter,
                                              std::string_view name = "causeway",
-                                             std::source_location where = std::source_location::current());
+                                             CallSite where = CallSite::current());
 
   /// All buffers that live, oldest first: the kernel's debugfs dma_buf/bufinfo. When the last handle to a
   /// runtime goes while buffers live, the same is logged as a warning: they keep working, and hold the

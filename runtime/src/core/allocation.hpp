@@ -5,7 +5,7 @@
 #include <causeway/runtime.hpp>
 
 #include <memory>
-#include <source_location>
+#include <causeway/call_site.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +21,7 @@ struct AllocationRequest {
   std::string name;
   bool allow_copy = false;
   std::uint32_t count = 0;
-  std::source_location where;
+  CallSite where;
 };
 
 /// The exporters that a name selects: all for "", one for its name, all heaps for "dma_heap".

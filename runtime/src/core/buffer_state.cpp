@@ -22,7 +22,7 @@ std::uint64_t next_serial() noexcept {
 }  // namespace
 
 Result<std::shared_ptr<BufferState>> BufferState::create(std::shared_ptr<RuntimeState> runtime,
-                                                         ExportInfo info, std::source_location where) {
+                                                         ExportInfo info, CallSite where) {
   if (auto here = runtime->check_process("DmaBuf::create"); !here) {
     return std::move(here.error());
   }
@@ -51,7 +51,7 @@ Result<std::shared_ptr<BufferState>> BufferState::create(std::shared_ptr<Runtime
 
 Result<std::shared_ptr<BufferState>> BufferState::adopt(std::shared_ptr<RuntimeState> runtime,
                                                         Storage storage, std::string exporter,
-                                                        std::string name, std::source_location where) {
+                                                        std::string name, CallSite where) {
   const std::uint64_t size = storage.size;
   return create(std::move(runtime),
                 {.exporter = std::make_unique<StorageExporter>(std::move(exporter), std::move(storage)),
@@ -61,7 +61,7 @@ Result<std::shared_ptr<BufferState>> BufferState::adopt(std::shared_ptr<RuntimeS
 }
 
 Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<RuntimeState> runtime, BorrowedFd fd,
-                                                         std::source_location where) {
+                                                         CallSite where) {
   if (auto here = runtime->check_process("DmaBuf::from_fd"); !here) {
     return std::move(here.error());
   }
@@ -124,7 +124,7 @@ Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<Runtime
   return buffer;
 }
 
-BufferState::BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, std::source_location where)
+BufferState::BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, CallSite where)
     : runtime_(std::move(runtime)),
       exporter_(std::move(info.exporter)),
       size_(info.size),

@@ -10,7 +10,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <source_location>
+#include <causeway/call_site.hpp>
 #include <string>
 #include <vector>
 
@@ -30,17 +30,17 @@ public:
   /// dma_buf_export(): settles the storage at once unless the exporter defers it.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> create(std::shared_ptr<RuntimeState> runtime,
                                                                    ExportInfo info,
-                                                                   std::source_location where);
+                                                                   CallSite where);
   /// The same over storage that an allocator made.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> adopt(std::shared_ptr<RuntimeState> runtime,
                                                                   Storage storage, std::string exporter,
                                                                   std::string name,
-                                                                  std::source_location where);
+                                                                  CallSite where);
   /// The object behind a foreign descriptor, which is duplicated. One that is known already is that one.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> import(std::shared_ptr<RuntimeState> runtime,
-                                                                   BorrowedFd fd, std::source_location where);
+                                                                   BorrowedFd fd, CallSite where);
 
-  BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, std::source_location where);
+  BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, CallSite where);
   BufferState(const BufferState&) = delete;
   BufferState& operator=(const BufferState&) = delete;
   ~BufferState();
@@ -117,7 +117,7 @@ private:
   const std::uint32_t operations_;
   const std::string name_;
   std::string exporter_name_;
-  const std::source_location made_at_;
+  const CallSite made_at_;
   const std::chrono::steady_clock::time_point made_when_ = std::chrono::steady_clock::now();
 
   /// Guards what follows, and keeps calls to the exporter apart.

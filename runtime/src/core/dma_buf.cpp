@@ -16,7 +16,7 @@ namespace causeway {
 
 DmaBuf::DmaBuf(std::shared_ptr<core::BufferState> state) noexcept : state_(std::move(state)) {}
 
-Result<DmaBuf> DmaBuf::create(Runtime& runtime, ExportInfo info, std::source_location where) {
+Result<DmaBuf> DmaBuf::create(Runtime& runtime, ExportInfo info, CallSite where) {
   auto state = core::BufferState::create(runtime.state(), std::move(info), where);
   if (!state) {
     return std::move(state.error());
@@ -24,7 +24,7 @@ Result<DmaBuf> DmaBuf::create(Runtime& runtime, ExportInfo info, std::source_loc
   return DmaBuf(std::move(*state));
 }
 
-Result<DmaBuf> DmaBuf::from_fd(Runtime& runtime, BorrowedFd fd, std::source_location where) {
+Result<DmaBuf> DmaBuf::from_fd(Runtime& runtime, BorrowedFd fd, CallSite where) {
   auto state = core::BufferState::import(runtime.state(), fd, where);
   if (!state) {
     return std::move(state.error());

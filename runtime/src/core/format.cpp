@@ -25,6 +25,8 @@ constexpr auto kKnown = std::to_array<FormatInfo>({
     packed(formats::kABGR8888, 4),
     packed(formats::kBGRX8888, 4),
     packed(formats::kBGRA8888, 4),
+    packed(formats::kRGBX8888, 4),
+    packed(formats::kRGBA8888, 4),
     packed(formats::kR8, 1),
     packed(formats::kYUYV, 4, 2),
     packed(formats::kUYVY, 4, 2),

@@ -13,7 +13,7 @@ Status check_image(Format format, std::uint32_t width, std::uint32_t height) {
     return Error(
         Errc::Unsupported, "check_image",
         fmt::format("Causeway does not know the layout of format {}; it knows XR24, AR24, XB24, AB24, BX24, "
-                    "BA24, R8, YUYV, UYVY, NV12, P010, YU12 and plain bytes",
+                    "RX24, RA24, BA24, R8, YUYV, UYVY, NV12, P010, YU12 and plain bytes",
                     format.to_string()));
   }
   if (width == 0 || height == 0) {

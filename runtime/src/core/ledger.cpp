@@ -14,7 +14,7 @@ std::string LedgerEntry::to_string() const {
   return fmt::format("\"{}\": {} bytes from {}{}{}, {}, {:.1f} s old, made at {}:{}", name, size, exporter,
                      settled ? "" : ", storage not settled", escaped ? ", descriptor given out" : "",
                      devices.empty() ? "attached to no device" : "attached to " + devices,
-                     std::chrono::duration<double>(age).count(), made_at.file_name(), made_at.line());
+                     std::chrono::duration<double>(age).count(), made_at.file, made_at.line);
 }
 
 }  // namespace causeway

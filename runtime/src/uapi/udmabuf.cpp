@@ -23,8 +23,11 @@ Result<UniqueFd> open_udmabuf(const Kernel& kernel) {
   if (device.error().code() == Errc::NotFound) {
     return std::move(device.error()).within("this kernel offers no udmabuf (module udmabuf)");
   }
-  return std::move(device.error())
-      .within("udmabuf needs access to its device (group kvm, or the seat's user)");
+  if (device.error().code() == Errc::Permission) {
+    return std::move(device.error())
+        .within("udmabuf needs access to its device (group kvm, or the seat's user)");
+  }
+  return device;
 }
 
 Result<UniqueFd> create_udmabuf(const Kernel& kernel, BorrowedFd udmabuf_device, BorrowedFd memfd,
