@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -35,6 +36,9 @@ VKAPI_ATTR VkBool32 VKAPI_CALL complain(VkDebugUtilsMessageSeverityFlagBitsEXT,
 }
 
 bool has_layer(const CallerDevice::Library& library) {
+  if (!validation_wanted()) {
+    return false;
+  }
   const auto list =
       library.get<PFN_vkEnumerateInstanceLayerProperties>(nullptr, "vkEnumerateInstanceLayerProperties");
   std::uint32_t count = 0;
@@ -46,6 +50,16 @@ bool has_layer(const CallerDevice::Library& library) {
 }
 
 }  // namespace
+
+bool validation_wanted() {
+#ifdef __SANITIZE_ADDRESS__
+  constexpr const char* kDefault = "0";
+#else
+  constexpr const char* kDefault = "1";
+#endif
+  ::setenv("CAUSEWAY_VULKAN_VALIDATION", kDefault, 0);
+  return std::strcmp(std::getenv("CAUSEWAY_VULKAN_VALIDATION"), "1") == 0;
+}
 
 CallerDevice::CallerDevice(std::vector<const char*> extensions)
     : extensions_(std::move(extensions)), library_(std::make_unique<Library>()) {

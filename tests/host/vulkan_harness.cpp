@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "host/vulkan_caller.hpp"
 #include "uapi/real_syscalls.hpp"
 
 namespace causeway::test {
@@ -37,7 +38,7 @@ UniqueFd make_memfd(std::size_t size, int seals) {
 }  // namespace
 
 VulkanHost::VulkanHost() {
-  ::setenv("CAUSEWAY_VULKAN_VALIDATION", "1", 1);
+  static_cast<void>(validation_wanted());
   table_.abi_version = CW_ABI_VERSION;
   table_.context = this;
   table_.syscalls = &uapi::real_syscalls();

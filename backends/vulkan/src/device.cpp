@@ -150,8 +150,8 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
   if (auto status = check_planes(info); !status) {
     return std::move(status.error());
   }
-  auto made =
-      std::make_unique<Attachment>(Attachment{{}, {}, std::nullopt, make_view(*context_, info), kPathDmaBuf});
+  auto made = std::make_unique<Attachment>(
+      Attachment{{}, {}, std::nullopt, make_view(*context_, info), ImportPath::DmaBuf});
 
   // An image where that is possible. Where it is not, LINEAR memory is as good as a buffer; any other
   // arrangement means something to an image alone.
@@ -180,8 +180,8 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
     made->view.buffers[i] = buffer->buffer();
     made->view.memories[i] = buffer->memory();
     made->view.sizes[i] = info.objects[i].size;
-    if (buffer->path() == kPathHostPointer) {
-      made->import_path = kPathHostPointer;
+    if (buffer->path() == ImportPath::HostPointer) {
+      made->import_path = ImportPath::HostPointer;
     }
     made->buffers.push_back(std::move(*buffer));
     made->writable.push_back(checked[i].writable);
@@ -195,7 +195,7 @@ Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
   }
   out.native_interface = CW_VULKAN_VIEW_V1;
   out.native = &attachment.view;
-  out.import_path = attachment.import_path;
+  out.import_path = to_string(attachment.import_path);
   out.sg = nullptr;
   out.sg_count = 0;
   return {};

@@ -23,7 +23,7 @@ public:
     std::vector<bool> writable;           ///< the object
     std::optional<ImportedImage> image;
     cw_vulkan_view_v1 view;
-    const char* import_path;
+    ImportPath import_path;  ///< the later step, if its objects came in by different ones
   };
 
   static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);

@@ -89,7 +89,7 @@ Result<ImportedBuffer> by_dma_buf(const Context& context, const cw_object& objec
   if (!memory) {
     return std::move(memory.error());
   }
-  if (auto status = fresh->buffer.bind(std::move(*memory), kPathDmaBuf); !status) {
+  if (auto status = fresh->buffer.bind(std::move(*memory), ImportPath::DmaBuf); !status) {
     return std::move(status.error());
   }
   return std::move(fresh->buffer);
@@ -130,7 +130,7 @@ Result<ImportedBuffer> by_host_pointer(const Context& context, const cw_object& 
   if (!memory) {
     return std::move(memory.error());
   }
-  if (auto status = fresh->buffer.bind(std::move(*memory), kPathHostPointer); !status) {
+  if (auto status = fresh->buffer.bind(std::move(*memory), ImportPath::HostPointer); !status) {
     return std::move(status.error());
   }
   return std::move(fresh->buffer);
@@ -138,7 +138,7 @@ Result<ImportedBuffer> by_host_pointer(const Context& context, const cw_object& 
 
 }  // namespace
 
-Status ImportedBuffer::bind(Memory memory, const char* path) {
+Status ImportedBuffer::bind(Memory memory, ImportPath path) {
   memory_ = std::move(memory);
   path_ = path;
   const VkResult result = context_->api.BindBufferMemory(context_->device, buffer_, memory_.get(), 0);

@@ -12,9 +12,12 @@
 
 namespace causeway::vulkan_backend {
 
-/// How the memory came in; the words of cw_mapping.import_path.
-inline constexpr const char* kPathDmaBuf = "dma-buf";
-inline constexpr const char* kPathHostPointer = "host-pointer";
+/// How the memory came in.
+enum class ImportPath { DmaBuf, HostPointer };
+/// The word of cw_mapping.import_path.
+[[nodiscard]] constexpr const char* to_string(ImportPath path) noexcept {
+  return path == ImportPath::DmaBuf ? "dma-buf" : "host-pointer";
+}
 
 /// What each imported buffer may be used for.
 inline constexpr VkBufferUsageFlags kBufferUsage =
@@ -41,16 +44,16 @@ public:
 
   [[nodiscard]] VkBuffer buffer() const noexcept { return buffer_; }
   [[nodiscard]] VkDeviceMemory memory() const noexcept { return memory_.get(); }
-  [[nodiscard]] const char* path() const noexcept { return path_; }
+  [[nodiscard]] ImportPath path() const noexcept { return path_; }
 
   /// Binds what was imported for it, at offset 0.
-  [[nodiscard]] Status bind(Memory memory, const char* path);
+  [[nodiscard]] Status bind(Memory memory, ImportPath path);
 
 private:
   const Context* context_;
   VkBuffer buffer_;
   Memory memory_;
-  const char* path_ = "";
+  ImportPath path_ = ImportPath::DmaBuf;
 };
 
 /// Imports one object: as dma-buf if that goes, else by its CPU address. A failure says why each did not go.

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/vulkan_fake_driver.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+namespace causeway::test {
+namespace {
+
+FakeDriver driver;
+
+template <class Handle>
+Handle make_handle(std::uintptr_t number) {
+  return reinterpret_cast<Handle>(number);
+}
+
+constexpr std::array<const char*, 3> kExtensions{VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,
+                                                 VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
+                                                 VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME};
+
+VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice, VkPhysicalDeviceProperties* out) {
+  *out = {};
+  out->apiVersion = VK_API_VERSION_1_1;
+  out->deviceType = VK_PHYSICAL_DEVICE_TYPE_CPU;  // so that it takes memfds
+  std::strcpy(out->deviceName, "fake driver");
+}
+VKAPI_ATTR void VKAPI_CALL properties2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* out) {
+  properties(device, &out->properties);
+  for (auto* next = static_cast<VkBaseOutStructure*>(out->pNext); next != nullptr; next = next->pNext) {
+    if (next->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT) {
+      reinterpret_cast<VkPhysicalDeviceExternalMemoryHostPropertiesEXT*>(next)
+          ->minImportedHostPointerAlignment = 4096;
+    }
+  }
+}
+VKAPI_ATTR VkResult VKAPI_CALL extensions(VkPhysicalDevice, const char*, std::uint32_t* count,
+                                          VkExtensionProperties* out) {
+  for (std::size_t i = 0; out != nullptr && i < kExtensions.size(); ++i) {
+    out[i] = {};
+    std::strcpy(out[i].extensionName, kExtensions.at(i));
+  }
+  *count = static_cast<std::uint32_t>(kExtensions.size());
+  return VK_SUCCESS;
+}
+VKAPI_ATTR void VKAPI_CALL memory_properties(VkPhysicalDevice, VkPhysicalDeviceMemoryProperties* out) {
+  *out = {};
+  out->memoryTypeCount = 1;
+  out->memoryTypes[0].propertyFlags =
+      VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+}
+VKAPI_ATTR void VKAPI_CALL queue_families(VkPhysicalDevice, std::uint32_t* count,
+                                          VkQueueFamilyProperties* out) {
+  *count = 1;
+  if (out != nullptr) {
+    *out = {};
+    out->queueFlags = VK_QUEUE_COMPUTE_BIT;
+    out->queueCount = 1;
+  }
+}
+VKAPI_ATTR void VKAPI_CALL external_buffer(VkPhysicalDevice, const VkPhysicalDeviceExternalBufferInfo*,
+                                           VkExternalBufferProperties* out) {
+  out->externalMemoryProperties.externalMemoryFeatures = VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT;
+}
+VKAPI_ATTR VkResult VKAPI_CALL fd_properties(VkDevice, VkExternalMemoryHandleTypeFlagBits, int,
+                                             VkMemoryFdPropertiesKHR* out) {
+  out->memoryTypeBits = 1;
+  return VK_SUCCESS;
+}
+VKAPI_ATTR VkResult VKAPI_CALL pointer_properties(VkDevice, VkExternalMemoryHandleTypeFlagBits, const void*,
+                                                  VkMemoryHostPointerPropertiesEXT* out) {
+  out->memoryTypeBits = 1;
+  return VK_SUCCESS;
+}
+
+/// What a real driver would find out about the file.
+VkResult judge(int fd, VkDeviceSize size, const VkAllocationCallbacks* allocator) {
+  if (allocator != nullptr &&
+      allocator->pfnAllocation(allocator->pUserData, 64, 8, VK_SYSTEM_ALLOCATION_SCOPE_OBJECT) == nullptr) {
+    return VK_ERROR_OUT_OF_HOST_MEMORY;
+  }
+  struct stat status {};
+  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
+      (::fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE) != 0) {
+    return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+  }
+  return static_cast<VkDeviceSize>(status.st_size) < size ? VK_ERROR_OUT_OF_DEVICE_MEMORY : VK_SUCCESS;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice, const VkMemoryAllocateInfo* info,
+                                        const VkAllocationCallbacks* allocator, VkDeviceMemory* out) {
+  const auto* first = static_cast<const VkBaseInStructure*>(info->pNext);
+  const bool by_fd = first != nullptr && first->sType == VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR;
+  const int fd = by_fd ? reinterpret_cast<const VkImportMemoryFdInfoKHR*>(first)->fd : -1;
+  VkResult result = std::exchange(driver.allocate_fails, VK_SUCCESS);
+  if (result == VK_SUCCESS && by_fd) {
+    result = judge(fd, info->allocationSize, allocator);
+  }
+  if (result == VK_SUCCESS) {
+    if (by_fd) {
+      ::close(fd);  // taken
+    }
+    ++driver.memories;
+    ++driver.imports;
+    *out = make_handle<VkDeviceMemory>(0x1000U + static_cast<unsigned>(driver.imports));
+  } else if (by_fd && driver.closes(result)) {
+    ::close(fd);
+    driver.after_close(fd);
+  }
+  return result;
+}
+VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice, VkDeviceMemory, const VkAllocationCallbacks*) {
+  --driver.memories;
+}
+VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice, const VkBufferCreateInfo*,
+                                             const VkAllocationCallbacks*, VkBuffer* out) {
+  const VkResult result = std::exchange(driver.buffer_fails, VK_SUCCESS);
+  if (result == VK_SUCCESS) {
+    ++driver.buffers;
+    *out = make_handle<VkBuffer>(0x2000);
+  }
+  return result;
+}
+VKAPI_ATTR void VKAPI_CALL destroy_buffer(VkDevice, VkBuffer, const VkAllocationCallbacks*) {
+  --driver.buffers;
+}
+VKAPI_ATTR void VKAPI_CALL requirements(VkDevice, const VkBufferMemoryRequirementsInfo2*,
+                                        VkMemoryRequirements2* out) {
+  out->memoryRequirements = {4096, 64, 1};
+}
+VKAPI_ATTR VkResult VKAPI_CALL bind(VkDevice, VkBuffer, VkDeviceMemory, VkDeviceSize) {
+  return std::exchange(driver.bind_fails, VK_SUCCESS);
+}
+VKAPI_ATTR VkResult VKAPI_CALL map_memory(VkDevice, VkDeviceMemory, VkDeviceSize, VkDeviceSize,
+                                          VkMemoryMapFlags, void** out) {
+  static std::array<std::byte, 4096> bytes;
+  *out = bytes.data();
+  return VK_SUCCESS;
+}
+template <class Info, class Handle>
+VKAPI_ATTR VkResult VKAPI_CALL create_any(VkDevice, const Info*, const VkAllocationCallbacks*, Handle* out) {
+  *out = make_handle<Handle>(0x3000);
+  return VK_SUCCESS;
+}
+VKAPI_ATTR VkResult VKAPI_CALL commands(VkDevice, const VkCommandBufferAllocateInfo*, VkCommandBuffer* out) {
+  *out = make_handle<VkCommandBuffer>(0x4000);
+  return VK_SUCCESS;
+}
+VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue, std::uint32_t, const VkSubmitInfo*, VkFence) {
+  return std::exchange(driver.submit_fails, VK_SUCCESS);
+}
+/// For those that only have to return VK_SUCCESS, whatever they are given: x86-64 and AArch64 pass all
+/// arguments of these in registers or on the caller's stack.
+VKAPI_ATTR VkResult VKAPI_CALL nothing() {
+  return VK_SUCCESS;
+}
+
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice, const char* name);
+
+template <class Function>
+PFN_vkVoidFunction plain(Function* function) {
+  return reinterpret_cast<PFN_vkVoidFunction>(function);
+}
+
+PFN_vkVoidFunction find(std::string_view name) {
+  static const auto table = std::to_array<std::pair<std::string_view, PFN_vkVoidFunction>>({
+      {"vkGetPhysicalDeviceProperties", plain(&properties)},
+      {"vkGetPhysicalDeviceProperties2", plain(&properties2)},
+      {"vkEnumerateDeviceExtensionProperties", plain(&extensions)},
+      {"vkGetPhysicalDeviceMemoryProperties", plain(&memory_properties)},
+      {"vkGetPhysicalDeviceQueueFamilyProperties", plain(&queue_families)},
+      {"vkGetPhysicalDeviceExternalBufferProperties", plain(&external_buffer)},
+      {"vkGetDeviceProcAddr", plain(&device_function)},
+      {"vkGetMemoryFdPropertiesKHR", plain(&fd_properties)},
+      {"vkGetMemoryHostPointerPropertiesEXT", plain(&pointer_properties)},
+      {"vkAllocateMemory", plain(&allocate)},
+      {"vkFreeMemory", plain(&free_memory)},
+      {"vkCreateBuffer", plain(&create_buffer)},
+      {"vkDestroyBuffer", plain(&destroy_buffer)},
+      {"vkGetBufferMemoryRequirements2", plain(&requirements)},
+      {"vkBindBufferMemory", plain(&bind)},
+      {"vkMapMemory", plain(&map_memory)},
+      {"vkCreateCommandPool", plain(&create_any<VkCommandPoolCreateInfo, VkCommandPool>)},
+      {"vkCreateFence", plain(&create_any<VkFenceCreateInfo, VkFence>)},
+      {"vkAllocateCommandBuffers", plain(&commands)},
+      {"vkQueueSubmit", plain(&submit)},
+  });
+  const auto* found =
+      std::find_if(table.begin(), table.end(), [name](const auto& row) { return row.first == name; });
+  return found != table.end() ? found->second : plain(&nothing);
+}
+
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice, const char* name) {
+  return find(name);
+}
+VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_function(VkInstance, const char* name) {
+  return find(name);
+}
+
+}  // namespace
+
+FakeDriver& FakeDriver::instance() {
+  return driver;
+}
+
+void FakeDriver::reset() {
+  driver = FakeDriver{};
+}
+
+cw_vulkan_adopt_v1 FakeDriver::words(bool host_pointer) {
+  cw_vulkan_adopt_v1 words{};
+  words.struct_size = sizeof(words);
+  words.api_version = VK_API_VERSION_1_1;
+  words.get_instance_proc_addr = &instance_function;
+  words.instance = make_handle<VkInstance>(0x10);
+  words.physical_device = make_handle<VkPhysicalDevice>(0x20);
+  words.device = make_handle<VkDevice>(0x30);
+  words.queue = make_handle<VkQueue>(0x40);
+  words.extensions = kExtensions.data();
+  words.extension_count = host_pointer ? 3 : 2;
+  return words;
+}
+
+}  // namespace causeway::test

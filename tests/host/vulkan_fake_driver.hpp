@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/vulkan_abi.h>
+
+#include <functional>
+
+namespace causeway::test {
+
+/// A Vulkan driver that imports memory and does nothing else, for what no real driver does on command: fail
+/// at a chosen call, and close, or leave, the descriptor of a failed import. It comes in as a caller's
+/// device. There is one in the process, since C functions have no room for more; reset() starts afresh.
+struct FakeDriver {
+  /// Asked for each failed import: does the driver close the descriptor?
+  std::function<bool(VkResult)> closes = [](VkResult) { return false; };
+  /// Runs after the driver closed one: what another thread might do at that moment.
+  std::function<void(int fd)> after_close = [](int) {};
+  /// If not VK_SUCCESS, the next call of that kind fails with it, once.
+  VkResult allocate_fails = VK_SUCCESS;
+  VkResult buffer_fails = VK_SUCCESS;
+  VkResult bind_fails = VK_SUCCESS;
+  VkResult submit_fails = VK_SUCCESS;
+
+  int memories = 0;  ///< alive
+  int buffers = 0;
+  int imports = 0;  ///< that succeeded
+
+  static FakeDriver& instance();
+  static void reset();
+  /// To be handed to the backend; with both ways to import, or by descriptor alone.
+  static cw_vulkan_adopt_v1 words(bool host_pointer = false);
+};
+
+}  // namespace causeway::test
