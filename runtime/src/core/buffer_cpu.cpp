@@ -90,12 +90,22 @@ Result<std::span<std::byte>> BufferState::map_range(std::uint64_t offset, std::u
     ++ranges_;
     return std::span(*address, length);
   }
-  auto range = runtime_->kernel().map(backing_.fd, offset, length, !read_only_, false);
+  // Drivers over GEM shmem (vgem and virtio-gpu of Linux 6.12) count pages from where a mapping starts, and
+  // so show the first ones whatever its offset was (drm_gem_shmem_fault()). Unless the memory is known to be
+  // a memfd's, a part is therefore mapped together with all before it.
+  const bool of_memfd = !backing_.is_dma_buf || backing_.pinnable.valid();
+  const std::uint64_t head = of_memfd ? 0 : offset;
+  auto range = runtime_->kernel().map(backing_.fd, offset - head, head + length, !read_only_, false);
   if (!range) {
     return std::move(range.error());
   }
+  std::byte* first = range->address() + head;
+  if (head != 0) {
+    heads_.emplace(first, head);
+  }
+  static_cast<void>(range->release());  // to unmap_range()
   ++ranges_;
-  return std::span(range->release(), length);
+  return std::span(first, length);
 }
 
 void BufferState::unmap_range(std::span<std::byte> range) noexcept {
@@ -103,9 +113,11 @@ void BufferState::unmap_range(std::span<std::byte> range) noexcept {
   --ranges_;
   if (has(ExporterOp::Mmap)) {
     exporter_->munmap(range.data(), range.size());
-  } else {
-    runtime_->kernel().unmap(range.data(), range.size());
+    return;
   }
+  const auto head = heads_.extract(range.data());
+  const std::uint64_t before = head.empty() ? 0 : head.mapped();
+  runtime_->kernel().unmap(range.data() - before, range.size() + before);
 }
 
 Result<bool> BufferState::poll_fences(Usage usage, Deadline deadline) const {
