@@ -9,7 +9,9 @@
  * Rules of the edge
  *  1. Structs only grow, and only at their end. Whoever fills a struct writes
  *     its own sizeof into struct_size; the reader never looks beyond it, and
- *     takes members that are not there as 0 or null.
+ *     takes members that are not there as 0 or null. Structs that stand in arrays or inside
+ *     others (cw_fence, cw_device_info, cw_object, cw_image_desc, cw_plane_layout, cw_sg_entry)
+ *     are frozen within a major version: both sides step by their own sizeof.
  *  2. The version in force is the lower one of host and backend. A different
  *     major version is refused.
  *  3. A descriptor passed in is lent for the call: whoever wants to keep it
@@ -306,7 +308,8 @@ typedef enum cw_counter {
   CW_COUNT_CPU_WAITS = 1     /* times that a CPU waited for a device */
 } cw_counter;
 
-/* What the host offers. Valid for as long as the process; every function may be called from any thread. */
+/* What the host offers. Valid while the backend has an open device, and during enumerate and open; every
+ * function may be called from any thread. */
 typedef struct cw_host {
   uint32_t struct_size;
   uint32_t abi_version;
