@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <causeway/call_site.hpp>
@@ -125,6 +126,7 @@ private:
   std::vector<AttachmentState*> attachments_;
   std::uint32_t mappings_ = 0;
   std::uint32_t ranges_ = 0;
+  std::map<std::byte*, std::uint64_t> heads_;  // ranges with bytes mapped before them, and how many
   std::uint32_t cpu_holds_ = 0;
   Backing backing_;
   ObjectId id_;
