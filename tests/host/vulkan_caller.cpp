@@ -41,6 +41,9 @@ bool has_layer(const CallerDevice::Library& library) {
   }
   const auto list =
       library.get<PFN_vkEnumerateInstanceLayerProperties>(nullptr, "vkEnumerateInstanceLayerProperties");
+  if (list == nullptr) {
+    return false;
+  }
   std::uint32_t count = 0;
   list(&count, nullptr);
   std::vector<VkLayerProperties> layers(count);
@@ -58,7 +61,8 @@ bool validation_wanted() {
   constexpr const char* kDefault = "1";
 #endif
   ::setenv("CAUSEWAY_VULKAN_VALIDATION", kDefault, 0);
-  return std::strcmp(std::getenv("CAUSEWAY_VULKAN_VALIDATION"), "1") == 0;
+  const char* wanted = std::getenv("CAUSEWAY_VULKAN_VALIDATION");
+  return wanted != nullptr && std::strcmp(wanted, "1") == 0;
 }
 
 CallerDevice::CallerDevice(std::vector<const char*> extensions)

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <causeway/plugin/backend.hpp>
 #include <string_view>
 #include <utility>
 
@@ -29,7 +29,7 @@ VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice, VkPhysicalDeviceProperti
   *out = {};
   out->apiVersion = VK_API_VERSION_1_1;
   out->deviceType = VK_PHYSICAL_DEVICE_TYPE_CPU;  // so that it takes memfds
-  std::strcpy(out->deviceName, "fake driver");
+  plugin::copy_text(out->deviceName, "fake driver");
 }
 VKAPI_ATTR void VKAPI_CALL properties2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* out) {
   properties(device, &out->properties);
@@ -44,7 +44,7 @@ VKAPI_ATTR VkResult VKAPI_CALL extensions(VkPhysicalDevice, const char*, std::ui
                                           VkExtensionProperties* out) {
   for (std::size_t i = 0; out != nullptr && i < kExtensions.size(); ++i) {
     out[i] = {};
-    std::strcpy(out[i].extensionName, kExtensions.at(i));
+    plugin::copy_text(out[i].extensionName, kExtensions.at(i));
   }
   *count = static_cast<std::uint32_t>(kExtensions.size());
   return VK_SUCCESS;

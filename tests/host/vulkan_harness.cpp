@@ -245,7 +245,7 @@ std::map<int, std::string> open_descriptors() {
 std::vector<std::byte> pattern(std::size_t size, unsigned seed) {
   std::vector<std::byte> bytes(size);
   for (std::size_t i = 0; i < size; ++i) {
-    bytes[i] = static_cast<std::byte>((i * 37 + seed * 101 + 11) & 0xffU);
+    bytes[i] = static_cast<std::byte>((i * 37 + std::size_t{seed} * 101 + 11) & 0xffU);
   }
   return bytes;
 }

@@ -30,7 +30,7 @@ protected:
 
   VulkanHost host_;
   OpenedDevice device_{host_, "llvmpipe"};
-  TestMemory memory_ = TestMemory::udmabuf(256 * 1024);
+  TestMemory memory_ = TestMemory::udmabuf(std::size_t{256} * 1024);
 };
 
 TEST_F(VulkanImage, LinearFrameIsAnImageAndABufferOnTheSameMemory) {
@@ -63,7 +63,7 @@ TEST_F(VulkanImage, AsBufferMeansBuffer) {
 TEST_F(VulkanImage, WhatTheFormatQueryRefusesComesAsABuffer) {
   // NV12: in lavapipe's list of modifiers, but refused by its format query.
   AttachWords words(memory_.object(), formats::kNV12, 256, 128, 256, CW_USAGE_READ | CW_USAGE_SAMPLED);
-  words.planes.push_back({0, 256, 256 * 128});
+  words.planes.push_back({0, 256, std::uint64_t{256} * 128});
   words.info.plane_count = 2;
   words.info.planes = words.planes.data();
   const Attached attached(device_, words);

@@ -10,7 +10,6 @@
 namespace causeway::test {
 namespace {
 
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 Runtime make_runtime() {
