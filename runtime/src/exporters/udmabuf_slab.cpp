@@ -109,18 +109,23 @@ Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
     if (!fd) {
       return std::move(fd.error());
     }
-    // A descriptor of the memfd for each, so that each has one owner; the last one simply takes ours.
-    auto view = i + 1 == count ? std::move(memfd) : kernel.duplicate(memfd->borrow());
-    if (!view) {
-      return std::move(view.error());
+    // A descriptor of the memfd for each, so that each has one owner; the last one gets ours.
+    UniqueFd view;
+    if (i + 1 < count) {
+      auto copy = kernel.duplicate(memfd->borrow());
+      if (!copy) {
+        return std::move(copy.error());
+      }
+      view = std::move(*copy);
     }
     buffers.push_back({.fd = std::move(*fd),
                        .size = size,
                        .is_dma_buf = true,
-                       .pinnable = std::move(*view),
+                       .pinnable = std::move(view),
                        .pinnable_offset = offset,
                        .huge_bytes = huge[i]});
   }
+  buffers.back().pinnable = std::move(*memfd);
   return buffers;
 }
 
