@@ -158,7 +158,7 @@ TEST_F(V4l2Dialogue, NoNegotiationWhileStreaming) {
 
 class V4l2Memory : public V4l2Dialogue {
 protected:
-  static TestFrame nv12(std::uint64_t chroma_offset = 640 * 480) {
+  static TestFrame nv12(std::uint64_t chroma_offset = std::uint64_t{640} * 480) {
     return TestFrame(
         image_of(formats::kNV12),
         {{.object = 0, .stride = 640, .offset = 0}, {.object = 0, .stride = 640, .offset = chroma_offset}},

@@ -188,9 +188,7 @@ int FakeCamera::give(v4l2_buffer& raw) {
   queued.erase(queued.begin());
   buffers_[index].state = State::Dequeued;
   sequence_ += std::exchange(skip_sequence, 0);
-  if (paint) {
-    paint(buffers_[index].fds, sequence_);
-  }
+  painting_ = buffers_[index].fds;
   raw.index = lies_about_index ? 31 : index;
   raw.sequence = sequence_++;
   raw.flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
@@ -220,8 +218,17 @@ void FakeCamera::stop() {
 }
 
 int FakeCamera::ioctl(int /*fd*/, unsigned long request, void* argument) {
-  const std::lock_guard lock(mutex_);
-  return answer_ioctl(request, argument);
+  std::unique_lock lock(mutex_);
+  painting_.clear();
+  const int result = answer_ioctl(request, argument);
+  // Not with the lock held: the test's function may call a fake kernel, which asks poll() with its own lock
+  // held.
+  if (const auto fds = std::exchange(painting_, {}); paint && !fds.empty()) {
+    const std::uint32_t sequence = static_cast<v4l2_buffer*>(argument)->sequence;
+    lock.unlock();
+    paint(fds, sequence);
+  }
+  return result;
 }
 
 int FakeCamera::answer_ioctl(unsigned long request, void* argument) {

@@ -91,6 +91,7 @@ private:
   bool streaming_ = false;
   std::uint32_t sequence_ = 0;
   std::vector<Buffer> buffers_;
+  std::vector<int> painting_;  ///< the frame that DQBUF is about to give
 };
 
 /// The host's side of the backend's table. Nodes are /dev/video<N>; anything else does not exist.

@@ -66,7 +66,8 @@ std::vector<const FormatRow*> candidates(const std::vector<v4l2_fmtdesc>& offere
       found.push_back(&row);
     }
   }
-  std::ranges::stable_partition(found, [&](const FormatRow* row) { return row->fourcc == preferred; });
+  std::stable_partition(found.begin(), found.end(),
+                        [&](const FormatRow* row) { return row->fourcc == preferred; });
   return found;
 }
 
