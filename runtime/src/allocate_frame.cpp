@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runtime::allocate_frame: images in layouts that their allocator chose.
+// Runtime::allocate_frame and allocate_on: images in layouts that their allocator or device chose.
 #include <causeway/runtime.hpp>
 
 #include <fmt/format.h>
@@ -9,6 +9,7 @@
 
 #include "core/allocation.hpp"
 #include "core/buffer_state.hpp"
+#include "core/device_memory.hpp"
 #include "core/layout.hpp"
 #include "core/runtime_state.hpp"
 
@@ -29,6 +30,25 @@ Result<Frame> adopt_image(const std::shared_ptr<core::RuntimeState>& runtime, co
 }
 
 }  // namespace
+
+Result<Frame> Runtime::allocate_on(const Device& device, const FrameDesc& desc, Usage usage,
+                                   std::string_view name, CallSite where) {
+  if (auto here = state_->check_process("Runtime::allocate_on"); !here) {
+    return std::move(here.error());
+  }
+  if (device.state()->runtime() != state_) {
+    return Error(Errc::InvalidArgument, "Runtime::allocate_on",
+                 device.name() + " was opened by another runtime; open it with this one");
+  }
+  if (auto sound = core::check_image(desc.format, desc.width, desc.height); !sound) {
+    return std::move(sound.error());
+  }
+  auto image = core::allocate_device_memory(device.state(), desc, usage);
+  if (!image) {
+    return std::move(image.error());
+  }
+  return adopt_image(state_, std::move(*image), device.backend(), std::string(name), where);
+}
 
 Result<Frame> Runtime::allocate_frame(const FrameDesc& desc, Usage usage, std::string_view exporter,
                                       std::string_view name, CallSite where) {

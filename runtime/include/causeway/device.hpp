@@ -64,7 +64,8 @@ public:
   /// The backend's own object, for functions of its interfaces.
   [[nodiscard]] cw_device* raw() const noexcept;
 
-  /// This device's place in the flat tables of its Runtime, below kMaxDevices.
+  /// This device's place in the flat tables of frames, below kMaxDevices; no other device of this process has
+  /// it.
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
   static constexpr std::uint32_t kMaxDevices = 64;
 

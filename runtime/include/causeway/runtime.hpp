@@ -121,6 +121,13 @@ public:
   [[nodiscard]] Result<DmaBuf> allocate(std::uint64_t size, std::string_view exporter = {},
                                         std::string_view name = "causeway",
                                         CallSite where = CallSite::current());
+  /// One frame in memory of the device's own, exported: a camera's buffer (V4L2 EXPBUF), a GPU's
+  /// (vkGetMemoryFdKHR). The layout is the device's choice among desc.modifiers (empty: LINEAR).
+  /// Errors: InvalidArgument (the description, a device of another runtime), Unsupported (the device exports
+  /// nothing, or not this), Busy, OutOfMemory, OutOfFds, and the backend's.
+  [[nodiscard]] Result<Frame> allocate_on(const Device& device, const FrameDesc& desc, Usage usage,
+                                          std::string_view name = "causeway",
+                                          CallSite where = CallSite::current());
   /// One image by hand, in a layout of the exporter's own choice among desc.modifiers (empty: LINEAR). For
   /// exporters that know layouts: "gbm", or "gbm:/dev/dri/card0" for one driver; of several the first that
   /// can. Errors: InvalidArgument (the description; no exporter named), NotFound (no such exporter),

@@ -4,8 +4,8 @@
 #include <causeway/frame_pool.hpp>
 #include <causeway/runtime.hpp>
 
-#include <memory>
 #include <causeway/call_site.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -7,11 +7,11 @@
 #include <causeway/ledger.hpp>
 
 #include <atomic>
+#include <causeway/call_site.hpp>
 #include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <causeway/call_site.hpp>
 #include <string>
 #include <vector>
 
@@ -30,13 +30,11 @@ class BufferState : public std::enable_shared_from_this<BufferState> {
 public:
   /// dma_buf_export(): settles the storage at once unless the exporter defers it.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> create(std::shared_ptr<RuntimeState> runtime,
-                                                                   ExportInfo info,
-                                                                   CallSite where);
+                                                                   ExportInfo info, CallSite where);
   /// The same over storage that an allocator made.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> adopt(std::shared_ptr<RuntimeState> runtime,
                                                                   Storage storage, std::string exporter,
-                                                                  std::string name,
-                                                                  CallSite where);
+                                                                  std::string name, CallSite where);
   /// The object behind a foreign descriptor, which is duplicated. One that is known already is that one.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> import(std::shared_ptr<RuntimeState> runtime,
                                                                    BorrowedFd fd, CallSite where);

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "core/device_slots.hpp"
 #include "core/runtime_state.hpp"
 
 namespace causeway {
@@ -54,10 +55,10 @@ Result<std::shared_ptr<DeviceState>> DeviceState::open(std::shared_ptr<RuntimeSt
   if (auto here = runtime->check_process("open_device"); !here) {
     return std::move(here.error());
   }
-  const auto slot = runtime->take_device_slot();
+  const auto slot = take_device_slot();
   if (!slot) {
     return Error(Errc::Busy, "open_device",
-                 fmt::format("this runtime has {} devices open, and can hold no more: let one go",
+                 fmt::format("this process has {} devices open, and can hold no more: let one go",
                              Device::kMaxDevices));
   }
   auto failure = plugin::sized<cw_error>();
@@ -75,7 +76,7 @@ Result<std::shared_ptr<DeviceState>> DeviceState::open(std::shared_ptr<RuntimeSt
     }
   }
   if (status != CW_OK) {
-    runtime->give_device_slot(*slot);
+    give_device_slot(*slot);
     return plugin::take_error(status, failure).within(fmt::format("backend {}", backend.name));
   }
   return std::make_shared<DeviceState>(std::move(runtime), backend, handle, *slot,
@@ -90,7 +91,7 @@ DeviceState::~DeviceState() {
   if (runtime_->in_own_process()) {
     table_.close(handle_);
   }
-  runtime_->give_device_slot(slot_);
+  give_device_slot(slot_);
 }
 
 }  // namespace core

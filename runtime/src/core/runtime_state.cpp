@@ -39,22 +39,6 @@ const cw_backend* RuntimeState::backend(std::string_view name) const noexcept {
   return found == backends_.end() ? nullptr : &*found;
 }
 
-std::optional<std::uint32_t> RuntimeState::take_device_slot() noexcept {
-  const std::lock_guard lock(slots_mutex_);
-  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!slots_[slot]) {
-      slots_[slot] = true;
-      return slot;
-    }
-  }
-  return std::nullopt;
-}
-
-void RuntimeState::give_device_slot(std::uint32_t slot) noexcept {
-  const std::lock_guard lock(slots_mutex_);
-  slots_[slot] = false;
-}
-
 void RuntimeState::log(LogLevel level, std::string_view text) const noexcept {
   try {
     log_(level, text);

@@ -3,10 +3,7 @@
 
 #include <causeway/runtime.hpp>
 
-#include <bitset>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,10 +53,6 @@ public:
   /// null if there is none of that name.
   [[nodiscard]] const cw_backend* backend(std::string_view name) const noexcept;
 
-  /// A free place in the flat tables, below Device::kMaxDevices; empty if all are taken.
-  [[nodiscard]] std::optional<std::uint32_t> take_device_slot() noexcept;
-  void give_device_slot(std::uint32_t slot) noexcept;
-
   void log(LogLevel level, std::string_view text) const noexcept;
 
 private:
@@ -72,8 +65,6 @@ private:
   std::vector<std::unique_ptr<Allocator>> allocators_;
   std::vector<cw_backend> backends_;
   std::vector<RefusedBackend> refused_;
-  std::mutex slots_mutex_;
-  std::bitset<Device::kMaxDevices> slots_;
 };
 
 }  // namespace causeway::core
