@@ -229,5 +229,15 @@ TEST_F(CorePool, DeviceOfAnotherRuntimeSeesNothing) {
   EXPECT_FALSE(pool.frame(0).on(stranger).valid());
 }
 
+TEST_F(CorePool, DeviceIsNamedOnce) {
+  const auto device = open("dma");
+  EXPECT_TRUE(fails_with(runtime()
+                             .negotiate(FrameDesc::bytes(kPage))
+                             .with(device, Usage::Read)
+                             .with(device, Usage::Write)
+                             .allocate(1),
+                         Errc::InvalidArgument, {"named twice"}));
+}
+
 }  // namespace
 }  // namespace causeway::test

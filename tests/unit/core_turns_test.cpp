@@ -271,5 +271,19 @@ TEST_F(CoreTurns, ThreadsNeverShareAWritersTurn) {
   EXPECT_TRUE(is_idle(shared));
 }
 
+TEST_F(CoreTurns, MappingDroppedInTheMiddleOfATurnLastsUntilItsEnd) {
+  const auto device = open("dma");
+  auto shared = buffer();
+  auto attachment = must(shared.attach(device, Usage::ReadWrite));
+  auto mapping = std::make_optional(must(attachment.map(Direction::Bidirectional)));
+  auto access = must(mapping->begin_access(Usage::Write, soon()));
+  mapping.reset();
+  EXPECT_TRUE(shared.attachments().at(0).mapped) << "the device is still at work";
+  EXPECT_TRUE(fails_with(attachment.map(Direction::Bidirectional), Errc::WrongState));
+  EXPECT_TRUE(access.end());
+  EXPECT_FALSE(shared.attachments().at(0).mapped);
+  EXPECT_TRUE(attachment.map(Direction::Bidirectional));
+}
+
 }  // namespace
 }  // namespace causeway::test

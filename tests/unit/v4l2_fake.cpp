@@ -121,13 +121,17 @@ int FakeCamera::request_buffers(v4l2_requestbuffers& request) {
   }
   stop();
   buffers_.clear();
+  if (request.memory == V4L2_MEMORY_MMAP) {
+    return request_own(request);
+  }
   request.count = std::min(request.count, buffers_granted);
   buffers_.resize(request.count);
   return 0;
 }
 
 int FakeCamera::take(v4l2_buffer& raw, bool queue) {
-  if (raw.type != type_ || raw.memory != V4L2_MEMORY_DMABUF || raw.index >= buffers_.size()) {
+  if (raw.type != type_ || raw.memory != V4L2_MEMORY_DMABUF || raw.index >= buffers_.size() ||
+      of_own_memory()) {
     return -EINVAL;
   }
   auto& buffer = buffers_[raw.index];
@@ -274,6 +278,9 @@ int FakeCamera::answer_ioctl(unsigned long request, void* argument) {
                                                                .timeperframe = {1, 30}};
       return 0;
     case VIDIOC_REQBUFS: return request_buffers(*static_cast<v4l2_requestbuffers*>(argument));
+    case VIDIOC_CREATE_BUFS: return create_own(*static_cast<v4l2_create_buffers*>(argument));
+    case VIDIOC_QUERYBUF: return query_own(*static_cast<v4l2_buffer*>(argument));
+    case VIDIOC_EXPBUF: return export_own(*static_cast<v4l2_exportbuffer*>(argument));
     case VIDIOC_PREPARE_BUF: return has_prepare ? take(*static_cast<v4l2_buffer*>(argument), false) : -ENOTTY;
     case VIDIOC_QBUF: return take(*static_cast<v4l2_buffer*>(argument), true);
     case VIDIOC_DQBUF: return give(*static_cast<v4l2_buffer*>(argument));
@@ -339,6 +346,9 @@ FakeV4l2Host::FakeV4l2Host() {
                                               : ::fcntl(fd, command, argument);
   };
   calls_.fstat = [](void*, int fd, struct stat* out) { return ::fstat(fd, out); };
+  calls_.lseek = [](void*, int fd, std::int64_t offset, int whence) -> std::int64_t {
+    return ::lseek(fd, offset, whence);
+  };
   // Time passes at once: nothing ready means that the deadline is over.
   calls_.ppoll = [](void* context, pollfd* fds, nfds_t, const timespec*) {
     fds->revents = self(context).opened_.at(fds->fd)->poll(fds->events);

@@ -9,6 +9,7 @@
 #include <causeway/plugin/backend.hpp>
 
 #include <array>
+#include <causeway/fd.hpp>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -39,7 +40,11 @@ public:
   std::uint32_t buffers_granted = 32;  ///< at most, by REQBUFS
   bool takes_dma_bufs = true;
   bool has_prepare = true;
-  int memory_errno = 0;  ///< PREPARE_BUF and QBUF refuse the memory with it
+  bool has_create = true;              ///< VIDIOC_CREATE_BUFS
+  std::uint32_t least_own = 1;         ///< so many buffers of its own memory REQBUFS makes at least
+  std::uint32_t exports_left = 1'000;  ///< then EXPBUF says EMFILE
+  bool exports_short = false;          ///< a page instead of the whole
+  int memory_errno = 0;                ///< PREPARE_BUF and QBUF refuse the memory with it
   std::uint32_t input_status = 0;
 
   // ---- What happens while it runs
@@ -56,7 +61,9 @@ public:
 
   // ---- What it saw
   std::map<unsigned long, unsigned> calls;
-  std::vector<std::uint32_t> queued;  ///< indices, in the driver's order
+  std::vector<std::uint32_t> queued;    ///< indices, in the driver's order
+  std::vector<std::uint32_t> exported;  ///< indices, once a memory plane
+  std::set<std::uint32_t> exported_flags;
   [[nodiscard]] bool streaming() const { return streaming_; }
   [[nodiscard]] std::uint32_t granted() const { return static_cast<std::uint32_t>(buffers_.size()); }
   [[nodiscard]] std::uint32_t fourcc() const { return fourcc_; }
@@ -70,11 +77,20 @@ private:
   struct Buffer {
     State state = State::Dequeued;
     std::vector<int> fds{};
+    std::vector<UniqueFd> own{};  ///< V4L2_MEMORY_MMAP
   };
   int enumerate_format(v4l2_fmtdesc& entry) const;
   int enumerate_size(v4l2_frmsizeenum& entry) const;
   int exchange_format(v4l2_format& format, bool keep);
   int request_buffers(v4l2_requestbuffers& request);
+  // tests/unit/v4l2_fake_memory.cpp
+  int request_own(v4l2_requestbuffers& request);
+  int create_own(v4l2_create_buffers& create);
+  int query_own(v4l2_buffer& raw) const;
+  int export_own(v4l2_exportbuffer& request);
+  void add_own(std::uint32_t count);
+  [[nodiscard]] bool of_own_memory() const { return !buffers_.empty() && !buffers_.front().own.empty(); }
+  [[nodiscard]] std::uint32_t memory_planes() const;
   int take(v4l2_buffer& raw, bool queue);
   int give(v4l2_buffer& raw);
   void stop();

@@ -13,7 +13,11 @@ public:
   using Clock = std::chrono::steady_clock;
 
   constexpr explicit Deadline(Clock::time_point when) noexcept : when_(when) {}
-  [[nodiscard]] static Deadline in(Clock::duration span) noexcept { return Deadline(Clock::now() + span); }
+  /// span from now; one too long to be counted is never.
+  [[nodiscard]] static Deadline in(Clock::duration span) noexcept {
+    const auto now = Clock::now();
+    return span < Clock::time_point::max() - now ? Deadline(now + span) : never();
+  }
   [[nodiscard]] static constexpr Deadline now() noexcept { return Deadline(Clock::time_point::min()); }
   [[nodiscard]] static constexpr Deadline never() noexcept { return Deadline(Clock::time_point::max()); }
 

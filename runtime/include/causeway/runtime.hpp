@@ -38,8 +38,8 @@ struct RuntimeOptions {
   /// rights than its user), or else the installation's lib/causeway/backends. What does not fit is in
   /// refused_backends().
   std::optional<std::string> backend_path{};
-  /// Where messages go; called from any thread, never with a lock held. Default: warnings and errors to
-  /// stderr.
+  /// Where messages go. Called from any thread; a backend's messages come in the middle of an operation on
+  /// its device, so do not call back into that device. Default: warnings and errors to stderr.
   std::function<void(LogLevel, std::string_view)> log{};
 };
 

@@ -193,6 +193,21 @@ Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime, Al
                  fmt::format("{} frames were asked for, and a device of this negotiation takes at most {}",
                              request.count, plan.max_frames));
   }
+  if (plan.layout.modifier != Modifier::kLinear) {
+    return Error(
+        Errc::Unsupported, "allocate",
+        fmt::format("the devices agreed on modifier {}, whose layout only its driver knows; allocate such "
+                    "frames by Runtime::allocate_frame or allocate_on, or accept LINEAR",
+                    plan.layout.modifier.to_string()));
+  }
+  for (std::size_t i = 0; i < request.devices.size(); ++i) {
+    if (std::find(request.devices.begin(), request.devices.begin() + static_cast<std::ptrdiff_t>(i),
+                  request.devices[i]) != request.devices.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return Error(Errc::InvalidArgument, "allocate",
+                   fmt::format("{} is named twice in this negotiation; name it once, with all that it does",
+                               request.devices[i].name()));
+    }
+  }
   auto ladder = select_allocators(*runtime, request.exporter);
   if (!ladder) {
     return std::move(ladder.error());

@@ -270,11 +270,19 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::op
   }
   verdict_ = *verdict;
   mapped_ = true;
+  holds_.store(1, std::memory_order_release);
   import_path_ = mapping_.import_path != nullptr ? mapping_.import_path : "";
   return {};
 }
 
 void AttachmentState::drop_mapping() noexcept {
+  let_go();
+}
+
+void AttachmentState::let_go() noexcept {
+  if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
   const std::lock_guard lock(map_mutex_);
   mapped_ = false;
   import_path_ = nullptr;
@@ -317,8 +325,10 @@ Status AttachmentState::begin_access(Usage usage, Deadline deadline) {
     if (auto ended = frame_->end_turn(usage, through_cpu()); !ended) {
       device_state().runtime()->log(LogLevel::Error, ended.error().message());
     }
+    return begun;
   }
-  return begun;
+  holds_.fetch_add(1, std::memory_order_relaxed);  // the caller's Mapping holds it now
+  return {};
 }
 
 Status AttachmentState::end_access(Usage usage) {
@@ -327,6 +337,7 @@ Status AttachmentState::end_access(Usage usage) {
     return table.end_access(self, handle_, &end, error);
   });
   auto given_back = frame_->end_turn(usage, through_cpu());
+  let_go();
   return ended ? std::move(given_back) : std::move(ended);
 }
 

@@ -57,7 +57,8 @@ public:
   [[nodiscard]] Status map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known = {});
   /// As map, but Busy instead of blocking.
   [[nodiscard]] Status try_map(Direction direction, bool allow_copy);
-  /// The Mapping that came of map() is gone; another may be made.
+  /// The Mapping that came of map() is gone. The device's view goes when the last Access has ended, too; then
+  /// another may be made.
   void drop_mapping() noexcept;
 
   [[nodiscard]] Status begin_access(Usage usage, Deadline deadline);
@@ -71,6 +72,7 @@ private:
   [[nodiscard]] Status begin_mappings(Direction direction);
   void end_mappings(std::size_t count) noexcept;
   void unmap() noexcept;
+  void let_go() noexcept;
 
   Device device_;
   std::shared_ptr<const FrameState> frame_;
@@ -79,6 +81,7 @@ private:
   cw_attachment* handle_ = nullptr;                // null until imported
   std::size_t listed_ = 0;                         // on how many buffers' lists of attachments this is
   std::mutex map_mutex_;                           // guards the making of mapping_
+  std::atomic<std::uint32_t> holds_{0};            // the Mapping, and each Access: the last one unmaps
   std::atomic<const char*> import_path_{nullptr};  // null while it is not mapped; for describe()
   bool mapped_ = false;
   Direction direction_ = Direction::Bidirectional;

@@ -116,7 +116,7 @@ typedef struct cw_fence {
 
 typedef struct cw_plane_layout {
   uint32_t object; /* index into the objects of the frame */
-  uint32_t stride; /* bytes from one row to the next; 0 in a pure buffer */
+  uint32_t stride; /* bytes from one row to the next; the width in a pure buffer */
   uint64_t offset; /* bytes from the start of the object */
 } cw_plane_layout;
 
@@ -358,7 +358,8 @@ typedef struct cw_backend {
                           cw_error* error);
   int32_t (*end_access)(cw_device* device, cw_attachment* attachment, cw_access_end* end, cw_error* error);
 
-  /* A table of functions that the backend's public header documents under this name; null: not offered. */
+  /* A table of functions that the backend's public header documents under this name; null: not offered. May
+   * be called from any thread at any time. */
   const void* (*get_interface)(cw_device* device, const char* interface_name);
 
   /* Optional: memory of the device's own, exported (V4L2 EXPBUF, Vulkan). */
