@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <limits>
+#include <span>
 
 #include "open_node.hpp"
 #include "text.hpp"
@@ -85,7 +86,8 @@ Camera::Attachment::~Attachment() {
   camera_.buffers_.detach(view_.index);
 }
 
-Camera::Camera(Node node, cw_device_info info) : node_(std::move(node)), info_(info), buffers_(node_) {}
+Camera::Camera(Node node, cw_device_info info)
+    : node_(std::move(node)), info_(info), buffers_(node_), own_memory_(node_) {}
 
 Result<std::vector<cw_device_info>> Camera::enumerate(plugin::Host host) {
   std::vector<cw_device_info> found;
@@ -144,7 +146,8 @@ Status Camera::info(cw_device_info& out) const {
 Result<Agreed> Camera::agree_on(const cw_image_desc& image) {
   const bool same = agreed_ && agreed_->row->drm == Format{image.format} &&
                     agreed_->format.width == image.width && agreed_->format.height == image.height;
-  if (buffers_.attached() > 0) {
+  const bool attached = buffers_.attached() > 0;
+  if (attached || own_memory_.allocated() > 0) {
     if (same) {
       return *agreed_;
     }
@@ -152,7 +155,8 @@ Result<Agreed> Camera::agree_on(const cw_image_desc& image) {
         Errc::Busy, "query_constraints",
         words("the camera ", node_.path(), " cannot change to ", Format{image.format}.to_string(), " at ",
               image.width, "x", image.height, " while frames of ", fourcc_text(agreed_->row->fourcc), " at ",
-              agreed_->format.width, "x", agreed_->format.height, " are attached"));
+              agreed_->format.width, "x", agreed_->format.height,
+              attached ? " are attached" : " are allocated in its own memory"));
   }
   // Asked anew even if it is the same: another program may have changed it.
   auto agreed = agree(node_, image, chosen_);
@@ -189,6 +193,14 @@ Result<std::unique_ptr<Camera::Attachment>> Camera::attach(const cw_attach_info&
   }
   if (auto status = check_layout(node_, *agreed, info); !status) {
     return std::move(status.error());
+  }
+  if (const auto own = own_memory_.allocated(); own > 0) {
+    return Error(Errc::Busy, "attach",
+                 words("the camera ", node_.path(), " cannot take a frame in while ", own,
+                       own == 1 ? " frame" : " frames", " of ", fourcc_text(agreed->row->fourcc), " at ",
+                       agreed->format.width, "x", agreed->format.height, " allocated in its own memory ",
+                       own == 1 ? "lives" : "live", ": V4L2 mixes the two kinds on no queue, so let go of ",
+                       own == 1 ? "that one" : "those", " first"));
   }
   auto memory = keep(node_.host(), node_.path(), *agreed, info);
   if (!memory) {
@@ -240,11 +252,48 @@ Status Camera::probe_write(Attachment& attachment, const cw_probe& probe) {
   return buffers_.fill_once(attachment.place(), deadline_of(probe.deadline_ns));
 }
 
+Status Camera::allocate(const cw_allocate_info& info, cw_allocation& out) {
+  if (auto sound = check_usage(node_.path(), info.usage); !sound) {
+    return sound;
+  }
+  if (const auto attached = buffers_.attached(); attached > 0) {
+    return Error(Errc::Busy, "allocate",
+                 words("the camera ", node_.path(), " cannot allocate memory of its own while ", attached,
+                       attached == 1 ? " frame is" : " frames are",
+                       " attached to it: V4L2 mixes the two kinds on no queue, so detach ",
+                       attached == 1 ? "that one" : "those", " first"));
+  }
+  cw_image_desc image = info.image;
+  if (info.modifier_count > 0) {
+    const std::span<const std::uint64_t> modifiers(info.modifiers, info.modifier_count);
+    const bool linear = std::ranges::any_of(modifiers, [](std::uint64_t value) {
+      return value == Modifier::kLinear.value || value == Modifier::kInvalid.value;
+    });
+    if (!linear) {
+      return Error(Errc::Unsupported, "allocate",
+                   words("the memory of the camera ", node_.path(), " is LINEAR, and ",
+                         Modifier{modifiers.front()}.to_string(), modifiers.size() > 1 ? " or another" : "",
+                         " was asked for"));
+    }
+    image.modifier = Modifier::kLinear.value;
+  }
+  const auto agreed = agree_on(image);
+  if (!agreed) {
+    return agreed.error();
+  }
+  return own_memory_.allocate(*agreed, out);
+}
+
 Result<PixelFormat> Camera::choose_format(const PixelFormat& wanted) {
   if (buffers_.attached() > 0) {
     return Error(Errc::Busy, "set_format",
                  words("the camera ", node_.path(), " cannot change its format while ", buffers_.attached(),
                        " frames are attached"));
+  }
+  if (own_memory_.allocated() > 0) {
+    return Error(Errc::Busy, "set_format",
+                 words("the camera ", node_.path(), " cannot change its format while ",
+                       own_memory_.allocated(), " frames are allocated in its own memory"));
   }
   auto answer = node_.set_format(wanted);
   if (answer) {

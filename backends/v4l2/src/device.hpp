@@ -11,6 +11,7 @@
 
 #include "dialogue.hpp"
 #include "node.hpp"
+#include "own_memory.hpp"
 #include "queue.hpp"
 
 namespace causeway::v4l2_backend {
@@ -47,12 +48,14 @@ public:
   [[nodiscard]] Status begin_access(Attachment& attachment, const cw_access_begin& begin);
   [[nodiscard]] Status end_access(Attachment& attachment, cw_access_end& end);
   [[nodiscard]] const void* get_interface(std::string_view name) const noexcept;
+  [[nodiscard]] Status allocate(const cw_allocate_info& info, cw_allocation& out);
+  void release(void* token) noexcept { own_memory_.release(token); }
   [[nodiscard]] Status probe_write(Attachment& attachment, const cw_probe& probe);
 
   [[nodiscard]] Node& node() noexcept { return node_; }
   [[nodiscard]] BufferQueue& buffers() noexcept { return buffers_; }
   /// Sets a format as the caller names it, and keeps to its fourcc from then on. Returns the driver's answer.
-  /// Errors: Busy while frames are attached.
+  /// Errors: Busy while frames are attached or allocated.
   [[nodiscard]] Result<PixelFormat> choose_format(const PixelFormat& wanted);
 
   Camera(Node node, cw_device_info info);  ///< for open()
@@ -63,6 +66,7 @@ private:
   Node node_;
   cw_device_info info_;
   BufferQueue buffers_;
+  OwnMemory own_memory_;
   std::optional<Agreed> agreed_;
   std::uint32_t chosen_ = 0;  ///< V4L2 fourcc that the caller named; 0: none
 };

@@ -67,12 +67,18 @@ Result<v4l2_capability> Node::identify() {
   return capability;
 }
 
-Result<std::uint32_t> Node::request_buffers(std::uint32_t count) const {
+Result<std::uint32_t> Node::request_buffers(std::uint32_t count, v4l2_memory memory) const {
   v4l2_requestbuffers request{};
   request.count = count;
   request.type = type_;
-  request.memory = V4L2_MEMORY_DMABUF;
+  request.memory = memory;
   if (const int result = host_.ioctl(fd_.get(), VIDIOC_REQBUFS, &request); result < 0) {
+    if (result == -EINVAL && memory == V4L2_MEMORY_MMAP) {
+      return Error(
+          Errc::Unsupported, "VIDIOC_REQBUFS",
+          words("the camera ", path_, " has no memory of its own: its driver refuses V4L2_MEMORY_MMAP"),
+          EINVAL);
+    }
     if (result == -EINVAL) {
       return Error(
           Errc::Unsupported, "VIDIOC_REQBUFS",

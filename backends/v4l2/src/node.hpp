@@ -85,14 +85,28 @@ public:
   /// Returns what the driver made of it. Errors: as get_interval, Busy while streaming.
   [[nodiscard]] Result<v4l2_fract> set_interval(v4l2_fract wanted) const;
 
-  /// VIDIOC_REQBUFS for dma-bufs; 0 gives them all back. Returns how many the driver granted.
-  [[nodiscard]] Result<std::uint32_t> request_buffers(std::uint32_t count) const;
+  /// VIDIOC_REQBUFS for dma-bufs, or for the driver's own memory (V4L2_MEMORY_MMAP); 0 gives them all back.
+  /// Returns how many the driver granted.
+  [[nodiscard]] Result<std::uint32_t> request_buffers(std::uint32_t count,
+                                                      v4l2_memory memory = V4L2_MEMORY_DMABUF) const;
   [[nodiscard]] Status prepare(std::uint32_t index, std::span<const PlaneMemory> memory) const;
   [[nodiscard]] Status queue(std::uint32_t index, std::span<const PlaneMemory> memory) const;
   /// Empty if no buffer is ready.
   [[nodiscard]] Result<std::optional<Filled>> dequeue() const;
   [[nodiscard]] Status stream_on() const;
   [[nodiscard]] Status stream_off() const;
+
+  struct OwnBuffers {
+    std::uint32_t first;  ///< index
+    std::uint32_t count;
+  };
+  /// One more buffer of the driver's own memory, in the format that the camera is set to; several where the
+  /// driver insists. first: the queue has none yet. Errors: Unsupported, Busy, OutOfMemory, DeviceLost.
+  [[nodiscard]] Result<OwnBuffers> make_own_buffer(bool first) const;
+  /// Bytes of each memory plane; 0 beyond the last.
+  [[nodiscard]] Result<std::array<std::uint32_t, CW_MAX_PLANES>> own_lengths(std::uint32_t index) const;
+  /// A dma-buf of one memory plane, to be read and written.
+  [[nodiscard]] Result<UniqueFd> export_own(std::uint32_t index, std::uint32_t plane) const;
 
   /// What poll(2) says of the node; 0 if the deadline passed first.
   [[nodiscard]] Result<short> wait(Deadline deadline) const;
