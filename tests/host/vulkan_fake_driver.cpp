@@ -66,7 +66,9 @@ VKAPI_ATTR void VKAPI_CALL queue_families(VkPhysicalDevice, std::uint32_t* count
 }
 VKAPI_ATTR void VKAPI_CALL external_buffer(VkPhysicalDevice, const VkPhysicalDeviceExternalBufferInfo*,
                                            VkExternalBufferProperties* out) {
-  out->externalMemoryProperties.externalMemoryFeatures = VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT;
+  out->externalMemoryProperties.externalMemoryFeatures =
+      VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT |
+      (driver.exports ? VkExternalMemoryFeatureFlags{VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT} : 0U);
 }
 VKAPI_ATTR VkResult VKAPI_CALL fd_properties(VkDevice, VkExternalMemoryHandleTypeFlagBits, int,
                                              VkMemoryFdPropertiesKHR* out) {

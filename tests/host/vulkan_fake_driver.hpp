@@ -20,6 +20,7 @@ struct FakeDriver {
   VkResult buffer_fails = VK_SUCCESS;
   VkResult bind_fails = VK_SUCCESS;
   VkResult submit_fails = VK_SUCCESS;
+  bool exports = false;  ///< says that it exports; vkGetMemoryFdKHR gives no descriptor all the same
 
   int memories = 0;  ///< alive
   int buffers = 0;

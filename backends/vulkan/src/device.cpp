@@ -10,6 +10,7 @@
 
 #include "adopt.hpp"
 #include "constraints.hpp"
+#include "export_memory.hpp"
 #include "format_table.hpp"
 #include "object_check.hpp"
 #include "own_device.hpp"
@@ -224,6 +225,22 @@ Status Device::end_access(Attachment&, cw_access_end& end) {
 
 const void* Device::get_interface(std::string_view name) {
   return name == CW_VULKAN_DEVICE_V1 ? &kDeviceInterface : nullptr;
+}
+
+Status Device::allocate(const cw_allocate_info& info, cw_allocation& out) {
+  if (auto status = alive(); !status) {
+    return status;
+  }
+  auto memory = export_memory(*context_, plugin::sized_copy(info), out);
+  if (!memory) {
+    return watched(std::move(memory.error()));
+  }
+  out.token = memory->release();
+  return {};
+}
+
+void Device::release(void* token) {
+  delete static_cast<ExportedMemory*>(token);
 }
 
 Status Device::probe_write(Attachment& attachment, const cw_probe& probe) {

@@ -40,6 +40,8 @@ public:
   Status begin_access(Attachment& attachment, const cw_access_begin& begin);
   Status end_access(Attachment& attachment, cw_access_end& end);
   const void* get_interface(std::string_view name);
+  Status allocate(const cw_allocate_info& info, cw_allocation& out);
+  void release(void* token);
   Status probe_write(Attachment& attachment, const cw_probe& probe);
   Status probe_read(Attachment& attachment, cw_probe& probe);
 

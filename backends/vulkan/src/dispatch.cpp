@@ -111,11 +111,13 @@ Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, bool
   fetch.need(api.WaitForFences, "vkWaitForFences");
   fetch.need(api.QueueSubmit, "vkQueueSubmit");
   if (with_fd) {
+    fetch.need(api.GetMemoryFdKHR, "vkGetMemoryFdKHR");
     fetch.need(api.GetMemoryFdPropertiesKHR, "vkGetMemoryFdPropertiesKHR");
   }
   if (with_host_pointer) {
     fetch.need(api.GetMemoryHostPointerPropertiesEXT, "vkGetMemoryHostPointerPropertiesEXT");
   }
+  fetch.optional(api.GetImageDrmFormatModifierPropertiesEXT, "vkGetImageDrmFormatModifierPropertiesEXT");
   if (auto status = fetch.check("vkGetDeviceProcAddr"); !status) {
     return std::move(status.error());
   }

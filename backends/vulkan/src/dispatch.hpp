@@ -67,8 +67,11 @@ struct DeviceApi {
   PFN_vkResetFences ResetFences;
   PFN_vkWaitForFences WaitForFences;
   PFN_vkQueueSubmit QueueSubmit;
+  PFN_vkGetMemoryFdKHR GetMemoryFdKHR;                                        // VK_KHR_external_memory_fd
   PFN_vkGetMemoryFdPropertiesKHR GetMemoryFdPropertiesKHR;                    // VK_KHR_external_memory_fd
   PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT;  // VK_EXT_external_memory_host
+  // VK_EXT_image_drm_format_modifier
+  PFN_vkGetImageDrmFormatModifierPropertiesEXT GetImageDrmFormatModifierPropertiesEXT;
 };
 
 /// Errors of all three: Unsupported, naming the function that is missing.

@@ -71,7 +71,8 @@ std::vector<VkDrmFormatModifierPropertiesEXT> modifiers_of(const Context& contex
 
 /// The query that decides (VUID-VkImageCreateInfo-imageCreateMaxMipLevels-02251 and those that follow it):
 /// the list of modifiers promises more than can be created (lavapipe's NV12).
-VkResult query(const Context& context, const ImageWish& wish, std::uint64_t modifier) {
+VkResult query(const Context& context, const ImageWish& wish, std::uint64_t modifier,
+               VkExternalMemoryFeatureFlags feature) {
   const VkPhysicalDeviceImageDrmFormatModifierInfoEXT which{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_DRM_FORMAT_MODIFIER_INFO_EXT,
       nullptr,
@@ -89,8 +90,8 @@ VkResult query(const Context& context, const ImageWish& wish, std::uint64_t modi
                                               VK_IMAGE_TILING_DRM_FORMAT_MODIFIER_EXT,
                                               wish.usage,
                                               0};
-  VkExternalImageFormatProperties imports{VK_STRUCTURE_TYPE_EXTERNAL_IMAGE_FORMAT_PROPERTIES, nullptr, {}};
-  VkImageFormatProperties2 answer{VK_STRUCTURE_TYPE_IMAGE_FORMAT_PROPERTIES_2, &imports, {}};
+  VkExternalImageFormatProperties shares{VK_STRUCTURE_TYPE_EXTERNAL_IMAGE_FORMAT_PROPERTIES, nullptr, {}};
+  VkImageFormatProperties2 answer{VK_STRUCTURE_TYPE_IMAGE_FORMAT_PROPERTIES_2, &shares, {}};
   const VkResult result =
       context.instance_api.GetPhysicalDeviceImageFormatProperties2(context.physical.handle, &info, &answer);
   if (result != VK_SUCCESS) {
@@ -98,9 +99,20 @@ VkResult query(const Context& context, const ImageWish& wish, std::uint64_t modi
   }
   const auto& limit = answer.imageFormatProperties.maxExtent;
   const bool fits = wish.extent.width <= limit.width && wish.extent.height <= limit.height;
-  const bool importable = (imports.externalMemoryProperties.externalMemoryFeatures &
-                           VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) != 0;
-  return fits && importable ? VK_SUCCESS : VK_ERROR_FORMAT_NOT_SUPPORTED;
+  const bool able = (shares.externalMemoryProperties.externalMemoryFeatures & feature) != 0;
+  return fits && able ? VK_SUCCESS : VK_ERROR_FORMAT_NOT_SUPPORTED;
+}
+
+std::vector<VkDrmFormatModifierPropertiesEXT> modifiers_with(const Context& context, const ImageWish& wish,
+                                                             VkExternalMemoryFeatureFlags feature) {
+  const VkFormatFeatureFlags needed = needed_features(wish.usage);
+  auto modifiers = modifiers_of(context, wish.format);
+  std::erase_if(modifiers, [&](const VkDrmFormatModifierPropertiesEXT& one) {
+    return (one.drmFormatModifierTilingFeatures & needed) != needed ||
+           one.drmFormatModifierPlaneCount > CW_MAX_PLANES ||
+           query(context, wish, one.drmFormatModifier, feature) != VK_SUCCESS;
+  });
+  return modifiers;
 }
 
 }  // namespace
@@ -123,14 +135,12 @@ Result<ImageWish> image_wish(const Context& context, const cw_image_desc& desc, 
 
 std::vector<VkDrmFormatModifierPropertiesEXT> importable_modifiers(const Context& context,
                                                                    const ImageWish& wish) {
-  const VkFormatFeatureFlags needed = needed_features(wish.usage);
-  auto modifiers = modifiers_of(context, wish.format);
-  std::erase_if(modifiers, [&](const VkDrmFormatModifierPropertiesEXT& one) {
-    return (one.drmFormatModifierTilingFeatures & needed) != needed ||
-           one.drmFormatModifierPlaneCount > CW_MAX_PLANES ||
-           query(context, wish, one.drmFormatModifier) != VK_SUCCESS;
-  });
-  return modifiers;
+  return modifiers_with(context, wish, VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT);
+}
+
+std::vector<VkDrmFormatModifierPropertiesEXT> exportable_modifiers(const Context& context,
+                                                                   const ImageWish& wish) {
+  return modifiers_with(context, wish, VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT);
 }
 
 Status check_importable(const Context& context, const ImageWish& wish, std::uint64_t modifier,

@@ -29,6 +29,10 @@ struct ImageWish {
 [[nodiscard]] std::vector<VkDrmFormatModifierPropertiesEXT> importable_modifiers(const Context& context,
                                                                                  const ImageWish& wish);
 
+/// The same, for images that the driver allocates itself and exports.
+[[nodiscard]] std::vector<VkDrmFormatModifierPropertiesEXT> exportable_modifiers(const Context& context,
+                                                                                 const ImageWish& wish);
+
 /// Whether the image can be imported with this modifier and so many memory planes.
 /// Errors: Unsupported, with the modifiers that would do.
 [[nodiscard]] Status check_importable(const Context& context, const ImageWish& wish, std::uint64_t modifier,
