@@ -60,8 +60,8 @@ Result<std::shared_ptr<BufferState>> BufferState::adopt(std::shared_ptr<RuntimeS
                 where);
 }
 
-Result<std::shared_ptr<BufferState>> BufferState::import(std::shared_ptr<RuntimeState> runtime, BorrowedFd fd,
-                                                         CallSite where) {
+Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<RuntimeState>& runtime,
+                                                         BorrowedFd fd, CallSite where) {
   if (auto here = runtime->check_process("DmaBuf::from_fd"); !here) {
     return std::move(here.error());
   }

@@ -36,8 +36,8 @@ public:
                                                                   Storage storage, std::string exporter,
                                                                   std::string name, CallSite where);
   /// The object behind a foreign descriptor, which is duplicated. One that is known already is that one.
-  [[nodiscard]] static Result<std::shared_ptr<BufferState>> import(std::shared_ptr<RuntimeState> runtime,
-                                                                   BorrowedFd fd, CallSite where);
+  [[nodiscard]] static Result<std::shared_ptr<BufferState>> import(
+      const std::shared_ptr<RuntimeState>& runtime, BorrowedFd fd, CallSite where);
 
   BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, CallSite where);
   BufferState(const BufferState&) = delete;
