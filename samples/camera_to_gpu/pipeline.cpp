@@ -17,7 +17,6 @@ namespace {
 using causeway::Deadline;
 using causeway::Errc;
 using causeway::Error;
-using causeway::FrameDesc;
 using causeway::FramePool;
 using causeway::Result;
 using causeway::Status;

@@ -20,7 +20,7 @@ extern "C" {
 /* A frame as this device sees it; lives as long as the mapping. */
 typedef struct checksum_view checksum_view;
 
-typedef struct checksum_functions {
+typedef struct checksum_functions { /* NOLINT(readability-identifier-naming): named as in C */
   uint32_t struct_size;
   uint32_t reserved;
   /* The CRC-32 (ISO 3309, as in zip and PNG) of the frame's pixels; the ends of rows do not count.
