@@ -2,7 +2,10 @@
 #include "contract/exporter_contract.hpp"
 
 #include <dirent.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -18,6 +21,33 @@ std::size_t open_descriptors() {
   }
   ::closedir(directory);
   return count;
+}
+
+/// The shortest exporter that a user can write: the mandatory operations, over pages of its own.
+class UserWritten final : public Exporter {
+public:
+  UserWritten(UniqueFd pages, std::uint64_t size) : pages_(std::move(pages)), size_(size) {}
+  [[nodiscard]] std::string_view exp_name() const noexcept override { return kOwn; }
+  [[nodiscard]] Result<Backing> map_dma_buf(std::span<const AttachmentRequest> /*attachments*/,
+                                            Direction /*direction*/) override {
+    return Backing{.fd = pages_.borrow(), .size = size_};
+  }
+  void unmap_dma_buf(Direction /*direction*/) noexcept override {}
+  void release() noexcept override { pages_.reset(); }
+
+private:
+  UniqueFd pages_;
+  std::uint64_t size_;
+};
+
+UniqueFd pages_of(const FakeKernel* fake, const std::string& name, std::uint64_t size) {
+  UniqueFd pages(fake != nullptr
+                     ? fake->syscalls()->memfd_create(fake->syscalls()->context, name.c_str(), MFD_CLOEXEC)
+                     : ::memfd_create(name.c_str(), MFD_CLOEXEC));
+  if (!pages.valid() || ::ftruncate(pages.get(), static_cast<off_t>(size)) != 0) {
+    throw std::runtime_error("no memfd for the user's exporter");
+  }
+  return pages;
 }
 
 Runtime make_runtime(const FakeKernel* fake) {
@@ -36,9 +66,35 @@ bool on_real_kernel() {
 const std::vector<ExporterInfo>& exporters_here() {
   static const std::vector<ExporterInfo> found = [] {
     const auto fake = on_real_kernel() ? nullptr : std::make_unique<FakeKernel>();
-    return make_runtime(fake.get()).exporters();
+    auto all = make_runtime(fake.get()).exporters();
+    all.push_back({.name = kDeferred, .available = true, .explanation = "Settles on one of the others."});
+    all.push_back({.name = kOwn, .available = true, .explanation = "Is part of these tests."});
+    return all;
   }();
   return found;
+}
+
+std::string ExporterContract::owner() const {
+  if (exporter() != kDeferred) {
+    return exporter();
+  }
+  // The first rung of the ladder that stands; nobody is attached who would want another.
+  const auto& all = exporters_here();
+  return std::find_if(all.begin(), all.end(), [](const ExporterInfo& info) { return info.available; })->name;
+}
+
+DmaBuf ExporterContract::buffer(std::uint64_t size, const std::string& name) {
+  if (!is_created()) {
+    return must(runtime().allocate(size, exporter(), name));
+  }
+  const std::uint64_t pages = (size + kPage - 1) / kPage * kPage;
+  if (exporter() == kDeferred) {
+    auto made = must(DmaBuf::create(runtime(), DeferredExporter::describe(runtime(), pages, name)));
+    must(made.map_cpu());  // settles it
+    return made;
+  }
+  auto exporter = std::make_unique<UserWritten>(pages_of(fake.get(), name, pages), pages);
+  return must(DmaBuf::create(runtime(), {.exporter = std::move(exporter), .size = pages, .name = name}));
 }
 
 void ExporterContract::SetUp() {

@@ -22,6 +22,10 @@ namespace causeway::test {
 
 inline constexpr std::uint64_t kPage = 4096;
 
+/// Exporters that are no allocators: deferred storage, and an exporter of the user's own over a memfd.
+inline constexpr const char* kDeferred = "deferred";
+inline constexpr const char* kOwn = "user_written";
+
 /// True in the tiers whose kernel is a real one.
 [[nodiscard]] bool on_real_kernel();
 /// What can allocate in this tier, found once.
@@ -45,14 +49,16 @@ protected:
   void TearDown() override;
 
   [[nodiscard]] const std::string& exporter() const { return exporters_here().at(GetParam()).name; }
+  /// Whose memory it is once it is settled: the exporter, or whom deferred storage comes from here.
+  [[nodiscard]] std::string owner() const;
   /// "dma_heap" of "dma_heap:system".
-  [[nodiscard]] std::string kind() const { return exporter().substr(0, exporter().find(':')); }
-  [[nodiscard]] bool makes_dma_bufs() const { return kind() != "memfd"; }
+  [[nodiscard]] std::string kind() const { return owner().substr(0, owner().find(':')); }
+  [[nodiscard]] bool makes_dma_bufs() const { return kind() != "memfd" && kind() != kOwn; }
   [[nodiscard]] bool has_memfd_beneath() const { return kind() == "memfd" || kind() == "udmabuf"; }
+  /// Not one of Causeway's allocators: its buffers are made by DmaBuf::create.
+  [[nodiscard]] bool is_created() const { return exporter() == kDeferred || exporter() == kOwn; }
 
-  [[nodiscard]] DmaBuf buffer(std::uint64_t size = kPage) {
-    return must(runtime().allocate(size, exporter(), "contract"));
-  }
+  [[nodiscard]] DmaBuf buffer(std::uint64_t size = kPage, const std::string& name = "contract");
   Runtime& runtime() { return *runtime_; }
   [[nodiscard]] Runtime another_runtime() const;
   static Deadline soon() { return Deadline::in(std::chrono::seconds(10)); }
