@@ -29,12 +29,13 @@ TEST_F(V4l2Guest, TwoPlanesInOneDmaBufForAFormatOfTwoAreRefused) {
   ASSERT_TRUE(v4l2::set_format(*camera, {.fourcc = V4L2_PIX_FMT_NV12M, .width = kWidth, .height = kHeight}));
   auto memory = runtime->allocate(kWidth * kHeight * 3 / 2, kHeap);
   ASSERT_TRUE(memory) << memory.error().message();
-  const auto frame = Frame::create({.format = formats::kNV12,
-                                    .width = kWidth,
-                                    .height = kHeight,
-                                    .planes = {{.object = 0, .stride = kWidth, .offset = 0},
-                                               {.object = 0, .stride = kWidth, .offset = kWidth * kHeight}}},
-                                   {*memory});
+  const auto frame =
+      Frame::create({.format = formats::kNV12,
+                     .width = kWidth,
+                     .height = kHeight,
+                     .planes = {{.object = 0, .stride = kWidth, .offset = 0},
+                                {.object = 0, .stride = kWidth, .offset = std::uint64_t{kWidth} * kHeight}}},
+                    {*memory});
   ASSERT_TRUE(frame) << frame.error().message();
   const auto attached = frame->attach(*camera, Usage::Capture);
   ASSERT_FALSE(attached) << "the driver would write chroma over luma";

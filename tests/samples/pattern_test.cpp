@@ -63,7 +63,8 @@ TEST_P(EveryFormat, GivesThePictureThatTheCpuComputes) {
   const std::string name = format;
   const bool rgb = name != "NV12" && name != "YUYV" && name != "UYVY";
   const auto expected = expected_picture(
-      width, height, [&](int x, int y) { return pattern(x, y, width, height, 4); }, rgb);
+      width, height,
+      [&, width = width, height = height](int x, int y) { return pattern(x, y, width, height, 4); }, rgb);
   EXPECT_EQ(difference(read_png(folder.path("frame.png")), expected), "");
   EXPECT_EQ(folder.files(), std::vector<std::string>{"frame.png"});
 }

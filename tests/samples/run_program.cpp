@@ -52,6 +52,7 @@ Program::Program(const std::string& path, const std::vector<std::string>& args,
   std::vector<std::string> words{path};
   words.insert(words.end(), args.begin(), args.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (auto& word : words) {
     argv.push_back(word.data());
   }

@@ -93,6 +93,7 @@ public:
 
   static Result<std::vector<cw_device_info>> enumerate(plugin::Host /*host*/) {
     std::vector<cw_device_info> found;
+    found.reserve(std::size(kPlainIds));
     for (const char* id : kPlainIds) {
       found.push_back(describe(id, capabilities_of(id)));
     }
