@@ -174,7 +174,9 @@ TEST_P(ExporterContract, IsTakenByDevicesForDmaBufsOnly) {
   const auto attachment = made.attach(device, Usage::Read);
   EXPECT_EQ(attachment.has_value(), makes_dma_bufs());
   if (!attachment) {
-    EXPECT_EQ(attachment.error().code(), Errc::Unsupported) << attachment.error().message();
+    // Deferred storage was settled in a memfd before this device came: it may suit another time.
+    const auto expected = exporter() == kDeferred ? Errc::Busy : Errc::Unsupported;
+    EXPECT_EQ(attachment.error().code(), expected) << attachment.error().message();
     refused_by_design("a memfd is no dma-buf");
   }
 }

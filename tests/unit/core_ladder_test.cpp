@@ -100,7 +100,7 @@ TEST_F(CoreLadder, MachineWithoutAnythingHasMemfd) {
 }
 
 TEST_F(CoreLadder, FrameAbove64MegabytesFallsToTheHeap) {
-  EXPECT_EQ(must(runtime().allocate(64 * kMegabyte)).exporter(), "udmabuf");
+  EXPECT_EQ(must(runtime().allocate(std::uint64_t{64} * kMegabyte)).exporter(), "udmabuf");
   const auto pool = must(allocate(64 * kMegabyte + 1));
   EXPECT_EQ(pool.report().exporter, kSystem);
   EXPECT_THAT(refused(pool), ElementsAre("udmabuf"));
