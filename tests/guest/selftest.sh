@@ -60,7 +60,7 @@ cd "$WORK"
 guest exit --results "$WORK/results" -- bash -c \
     'printf "%s|" "$PWD" "$@"; echo to-stderr >&2; echo kept >results/file; echo lost >elsewhere; exit 42' - 'two words' '$HOME' &
 guest warning -- sh -c 'echo "WARNING: planted by the self-test" >/dev/kmsg' &
-guest timeout --timeout 2 -- sh -c 'echo begun; echo "<6>last words" >/dev/kmsg; sleep 1000' &
+guest timeout --timeout 10 -- sh -c 'echo begun; echo "<6>last words" >/dev/kmsg; sleep 1000' &
 CAUSEWAY_GUEST_QEMU_ARGS='-device no-such-device' guest refused -- true &
 wait
 
@@ -73,7 +73,7 @@ case_ log_check "the check of the kernel log misses a complaint or sees one too 
 case_ kernel_warning "a WARNING in the kernel log does not fail the run" equal "$(cat warning.status)" 123
 case_ kernel_warning_shown "a WARNING in the kernel log is not shown" says warning 'planted by the self-test'
 case_ timeout "a command that hangs is not stopped" equal "$(cat timeout.status)" 124
-case_ timeout_said "a timeout has no clear message" says timeout 'stopped after 2 seconds: the command was still running: sh -c'
+case_ timeout_said "a timeout has no clear message" says timeout 'stopped after 10 seconds: the command was still running: sh -c'
 case_ timeout_output "output before the timeout is lost" equal "$(cat timeout.out)" begun
 case_ timeout_log "the kernel's last words before the timeout are lost" grep -q 'last words' timeout.log
 case_ qemu_refused "a QEMU that does not start is not told apart" equal "$(cat refused.status)" 125
