@@ -12,6 +12,7 @@
 #include "core/device_memory.hpp"
 #include "core/layout.hpp"
 #include "core/runtime_state.hpp"
+#include "uapi/dma_buf.hpp"
 
 namespace causeway {
 namespace {
@@ -46,6 +47,11 @@ Result<Frame> Runtime::allocate_on(const Device& device, const FrameDesc& desc, 
   auto image = core::allocate_device_memory(device.state(), desc, usage);
   if (!image) {
     return std::move(image.error());
+  }
+  for (const auto& object : image->objects) {
+    if (object.is_dma_buf) {
+      uapi::set_name(state_->kernel(), object.fd.borrow(), std::string(name));
+    }
   }
   return adopt_image(state_, std::move(*image), device.backend(), std::string(name), where);
 }

@@ -56,6 +56,15 @@ Runtime make_runtime(const FakeKernel* fake) {
                                .backend_path = ""}));
 }
 
+/// Whether a device exports memory here: tried once, as Runtime::exporters() tries the others.
+ExporterInfo try_device(Runtime& runtime, const std::string& kind, bool fake) {
+  const auto device = open_exporting_device(runtime, kind, fake);
+  const auto made = device ? allocate_on(runtime, *device, kPage, "trial") : Result<DmaBuf>(device.error());
+  return {.name = kind,
+          .available = made.has_value(),
+          .explanation = made ? device->name() + " exports its memory." : made.error().message()};
+}
+
 }  // namespace
 
 bool on_real_kernel() {
@@ -66,7 +75,12 @@ bool on_real_kernel() {
 const std::vector<ExporterInfo>& exporters_here() {
   static const std::vector<ExporterInfo> found = [] {
     const auto fake = on_real_kernel() ? nullptr : std::make_unique<FakeKernel>();
-    auto all = make_runtime(fake.get()).exporters();
+    const auto devices = fake ? std::make_unique<FakeDevices>(*fake) : nullptr;
+    auto runtime = make_runtime(fake.get());
+    auto all = runtime.exporters();
+    for (const char* kind : {kCamera, kGpu}) {
+      all.push_back(try_device(runtime, kind, fake != nullptr));
+    }
     all.push_back({.name = kDeferred, .available = true, .explanation = "Settles on one of the others."});
     all.push_back({.name = kOwn, .available = true, .explanation = "Is part of these tests."});
     return all;
@@ -84,6 +98,9 @@ std::string ExporterContract::owner() const {
 }
 
 DmaBuf ExporterContract::buffer(std::uint64_t size, const std::string& name) {
+  if (is_device()) {
+    return must(allocate_on(runtime(), *device_, size, name));
+  }
   if (!is_created()) {
     return must(runtime().allocate(size, exporter(), name));
   }
@@ -103,16 +120,24 @@ void ExporterContract::SetUp() {
     GTEST_SKIP() << info.explanation;
   }
   fake = on_real_kernel() ? nullptr : std::make_unique<FakeKernel>();
+  if (fake != nullptr) {
+    fake_devices_ = std::make_unique<FakeDevices>(*fake);
+  }
   descriptors_before_ = open_descriptors();
   runtime_.emplace(another_runtime());
+  if (is_device()) {
+    device_.emplace(must(open_exporting_device(runtime(), exporter(), fake != nullptr)));
+  }
 }
 
 void ExporterContract::TearDown() {
   if (!runtime_) {
     return;  // skipped
   }
+  device_.reset();
   runtime_.reset();
   if (fake != nullptr) {
+    fake_devices_.reset();
     EXPECT_THAT(fake->verify(), ::testing::IsEmpty());
     EXPECT_EQ(fake->live_dma_bufs(), 0U);
   } else {

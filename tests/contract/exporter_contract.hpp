@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "contract/device_exporters.hpp"
 #include "support/dma_device.hpp"
 #include "support/fake_kernel.hpp"
 
@@ -55,11 +56,15 @@ protected:
   [[nodiscard]] std::string kind() const { return owner().substr(0, owner().find(':')); }
   [[nodiscard]] bool makes_dma_bufs() const { return kind() != "memfd" && kind() != kOwn; }
   [[nodiscard]] bool has_memfd_beneath() const { return kind() == "memfd" || kind() == "udmabuf"; }
-  /// Not one of Causeway's allocators: its buffers are made by DmaBuf::create.
+  /// Its buffers are made by DmaBuf::create.
   [[nodiscard]] bool is_created() const { return exporter() == kDeferred || exporter() == kOwn; }
+  /// Its buffers are made by Runtime::allocate_on, of the fixture's device.
+  [[nodiscard]] bool is_device() const { return exporter() == kCamera || exporter() == kGpu; }
 
   [[nodiscard]] DmaBuf buffer(std::uint64_t size = kPage, const std::string& name = "contract");
   Runtime& runtime() { return *runtime_; }
+  /// Of a device exporter.
+  [[nodiscard]] const Device& device() const { return *device_; }
   [[nodiscard]] Runtime another_runtime() const;
   static Deadline soon() { return Deadline::in(std::chrono::seconds(10)); }
   static CpuAccess begin(const DmaBuf& of, Usage usage) {
@@ -72,7 +77,9 @@ protected:
   std::unique_ptr<FakeKernel> fake;  // null on a real kernel
 
 private:
+  std::unique_ptr<FakeDevices> fake_devices_;
   std::optional<Runtime> runtime_;
+  std::optional<Device> device_;
   std::size_t descriptors_before_ = 0;
 };
 

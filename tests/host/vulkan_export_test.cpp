@@ -122,6 +122,7 @@ TEST_F(VulkanExport, BytesAreSharedByCpuExporterAndImport) {
   EXPECT_EQ(made.object_count, 1U);
   EXPECT_EQ(made.plane_count, 1U);
   EXPECT_EQ(made.modifier, kLinear);
+  EXPECT_EQ(made.planes[0].stride, 10000U) << "plain bytes are one row";
   EXPECT_GE(exported.size(), 10000U);
   EXPECT_EQ(exported.size() % 4096, 0U);
   {

@@ -120,9 +120,10 @@ VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice, const VkMemoryAllocateInfo* in
 VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice, VkDeviceMemory, const VkAllocationCallbacks*) {
   --driver.memories;
 }
-VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice, const VkBufferCreateInfo*,
+VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice, const VkBufferCreateInfo* info,
                                              const VkAllocationCallbacks*, VkBuffer* out) {
   const VkResult result = std::exchange(driver.buffer_fails, VK_SUCCESS);
+  driver.buffer_size = info->size;
   if (result == VK_SUCCESS) {
     ++driver.buffers;
     *out = make_handle<VkBuffer>(0x2000);
@@ -134,7 +135,7 @@ VKAPI_ATTR void VKAPI_CALL destroy_buffer(VkDevice, VkBuffer, const VkAllocation
 }
 VKAPI_ATTR void VKAPI_CALL requirements(VkDevice, const VkBufferMemoryRequirementsInfo2*,
                                         VkMemoryRequirements2* out) {
-  out->memoryRequirements = {4096, 64, 1};
+  out->memoryRequirements = {driver.export_memory ? driver.buffer_size : 4096, 64, 1};
 }
 VKAPI_ATTR VkResult VKAPI_CALL bind(VkDevice, VkBuffer, VkDeviceMemory, VkDeviceSize) {
   return std::exchange(driver.bind_fails, VK_SUCCESS);
@@ -143,6 +144,13 @@ VKAPI_ATTR VkResult VKAPI_CALL map_memory(VkDevice, VkDeviceMemory, VkDeviceSize
                                           VkMemoryMapFlags, void** out) {
   static std::array<std::byte, 4096> bytes;
   *out = bytes.data();
+  return VK_SUCCESS;
+}
+VKAPI_ATTR VkResult VKAPI_CALL memory_fd(VkDevice, const VkMemoryGetFdInfoKHR*, int* out) {
+  if (driver.export_memory) {
+    *out = driver.export_memory(driver.buffer_size);
+    return *out < 0 ? VK_ERROR_TOO_MANY_OBJECTS : VK_SUCCESS;
+  }
   return VK_SUCCESS;
 }
 template <class Info, class Handle>
@@ -188,6 +196,7 @@ PFN_vkVoidFunction find(std::string_view name) {
       {"vkGetBufferMemoryRequirements2", plain(&requirements)},
       {"vkBindBufferMemory", plain(&bind)},
       {"vkMapMemory", plain(&map_memory)},
+      {"vkGetMemoryFdKHR", plain(&memory_fd)},
       {"vkCreateCommandPool", plain(&create_any<VkCommandPoolCreateInfo, VkCommandPool>)},
       {"vkCreateFence", plain(&create_any<VkFenceCreateInfo, VkFence>)},
       {"vkAllocateCommandBuffers", plain(&commands)},

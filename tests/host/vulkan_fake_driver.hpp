@@ -20,11 +20,14 @@ struct FakeDriver {
   VkResult buffer_fails = VK_SUCCESS;
   VkResult bind_fails = VK_SUCCESS;
   VkResult submit_fails = VK_SUCCESS;
-  bool exports = false;  ///< says that it exports; vkGetMemoryFdKHR gives no descriptor all the same
+  bool exports = false;  ///< says that it exports
+  /// A descriptor of so many bytes for vkGetMemoryFdKHR, or -1; empty: it succeeds and gives none.
+  std::function<int(VkDeviceSize)> export_memory;
 
   int memories = 0;  ///< alive
   int buffers = 0;
-  int imports = 0;  ///< that succeeded
+  int imports = 0;               ///< that succeeded
+  VkDeviceSize buffer_size = 0;  ///< of the buffer made last
 
   static FakeDriver& instance();
   static void reset();

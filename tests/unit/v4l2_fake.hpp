@@ -44,7 +44,9 @@ public:
   std::uint32_t least_own = 1;         ///< so many buffers of its own memory REQBUFS makes at least
   std::uint32_t exports_left = 1'000;  ///< then EXPBUF says EMFILE
   bool exports_short = false;          ///< a page instead of the whole
-  int memory_errno = 0;                ///< PREPARE_BUF and QBUF refuse the memory with it
+  /// A descriptor of so many bytes for a buffer of its own memory; empty: of a memfd.
+  std::function<int(std::uint64_t bytes)> make_memory;
+  int memory_errno = 0;  ///< PREPARE_BUF and QBUF refuse the memory with it
   std::uint32_t input_status = 0;
 
   // ---- What happens while it runs

@@ -25,9 +25,9 @@ void FakeCamera::add_own(std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
     auto& buffer = buffers_.emplace_back();
     for (std::uint32_t p = 0; p < memory_planes(); ++p) {
-      buffer.own.emplace_back(::memfd_create("own", MFD_CLOEXEC));
-      const off_t bytes = exports_short ? kPage : (sizes_.at(p) + kPage - 1) / kPage * kPage;
-      if (::ftruncate(buffer.own.back().get(), bytes) != 0) {
+      const std::uint32_t bytes = exports_short ? kPage : (sizes_.at(p) + kPage - 1) / kPage * kPage;
+      buffer.own.emplace_back(make_memory ? make_memory(bytes) : ::memfd_create("own", MFD_CLOEXEC));
+      if (!buffer.own.back().valid() || (!make_memory && ::ftruncate(buffer.own.back().get(), bytes) != 0)) {
         ::abort();
       }
     }

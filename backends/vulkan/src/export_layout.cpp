@@ -35,6 +35,7 @@ Result<ExportLayout> export_layout(const Context& context, const cw_image_desc& 
   }
   ExportLayout layout;
   if (desc.format == 0) {
+    layout.planes[0] = {0, desc.width, 0};  // plain bytes are one row (cw_image_desc)
     layout.size = round_up(desc.width, page);
     return layout;
   }
