@@ -41,7 +41,9 @@ Result<DeviceMemory> DeviceMemory::open(plugin::Host host, const cw_object& obje
   const auto& kernel = host.syscalls();
   const int lent = reach == Reach::Pinned ? object.pinnable_fd : object.fd;
   made.offset_ = reach == Reach::Pinned ? object.pinnable_offset : 0;
-  made.fd_ = UniqueFd(kernel.fcntl(kernel.context, lent, F_DUPFD_CLOEXEC, 0));
+  do {
+    made.fd_ = UniqueFd(kernel.fcntl(kernel.context, lent, F_DUPFD_CLOEXEC, 0));
+  } while (!made.fd_.valid() && errno == EINTR);
   if (!made.fd_.valid()) {
     return Error(errc_from_errno(errno), "fcntl(F_DUPFD_CLOEXEC)",
                  "the test device could not duplicate the object's descriptor", errno);

@@ -3,6 +3,7 @@
 // Deferred storage: settled at the first need, for all who are attached; moved only while nothing holds it.
 #include <cstring>
 
+#include "core/runtime_state.hpp"
 #include "core_harness.hpp"
 
 namespace causeway::test {
@@ -107,8 +108,22 @@ TEST_F(CoreDeferred, MoveThatFailsLeavesItWhereItWas) {
   EXPECT_TRUE(buffer.map_cpu());
 }
 
+// The content is in its new place by then, and the old identity free for another object.
+TEST_F(CoreDeferred, MoveWhoseNewPlaceCannotBeLookedAtLosesTheOldIdentity) {
+  auto buffer = deferred();
+  must(buffer.map_cpu());
+  const auto old = buffer.id();
+  kernel.fail_next("fstat", ENOMEM);
+  EXPECT_TRUE(fails_with(buffer.move_to("memfd"), Errc::OutOfMemory, {"fstat"}));
+  EXPECT_EQ(runtime().state()->buffers().find(old), nullptr);
+  EXPECT_EQ(buffer.id(), ObjectId{});
+  EXPECT_TRUE(buffer.map_cpu());
+  EXPECT_EQ(buffer.exporter(), "memfd");
+  EXPECT_EQ(runtime().state()->buffers().find(buffer.id()), buffer.state());
+}
+
 TEST_F(CoreDeferred, EveryFailingCallOfTheFirstMapIsTold) {
-  for (const int failure : {EMFILE, ENOMEM}) {
+  for (const int failure : {EMFILE, ENOMEM, EINTR, EAGAIN}) {
     for_each_failing_call(failure, [&](const std::string& /*failing*/) {
       const auto device = open("dma");
       auto buffer = deferred();

@@ -288,7 +288,7 @@ TEST_F(ExportersGbm, NodesHandleIsTriedFirst) {
 
 TEST_F(ExportersGbm, NothingIsKeptWhateverCallFails) {
   driver.handles = true;
-  for (const int system_errno : {EMFILE, ENOMEM}) {
+  for (const int system_errno : {EMFILE, ENOMEM, EINTR, EAGAIN}) {
     for_each_failing_call(system_errno, [&](const std::string& failing) {
       {
         const auto frame = allocate({});

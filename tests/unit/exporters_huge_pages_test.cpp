@@ -129,7 +129,7 @@ TEST_F(ExportersHugePagesFake, AlignmentIsAWish) {
 }
 
 TEST_F(ExportersHugePagesFake, NothingIsKeptWhateverCallFails) {
-  for (const int system_errno : {EMFILE, ENOMEM, EAGAIN}) {
+  for (const int system_errno : {EMFILE, ENOMEM, EINTR, EAGAIN}) {
     for_each_failing_call(system_errno, [&](const std::string& failing) {
       const auto storage = exporters::make_memfd(uapi)->allocate(kSize, "huge");
       EXPECT_TRUE(storage || !failing.empty());

@@ -153,7 +153,7 @@ TEST_F(ExportersList, RefusalsNameTheLimits) {
 
 TEST_F(ExportersList, NothingIsKeptWhateverCallFails) {
   const auto before = kernel.live_dma_bufs();
-  for (const int system_errno : {EMFILE, ENOMEM}) {
+  for (const int system_errno : {EMFILE, ENOMEM, EINTR, EAGAIN}) {
     std::vector<std::string> found =
         kernel.for_each_failing_call(system_errno, [&](const std::string& failing) {
           const auto one = make({{0, kPage}, {kPage, kPage}});

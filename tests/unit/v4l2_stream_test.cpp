@@ -325,8 +325,44 @@ TEST_F(V4l2Stream, MemoryThatTheCameraCannotReachLeadsToTheNextRung) {
   EXPECT_THAT(pool->report().refused[0].reason, HasSubstr("contiguous"));
 }
 
+TEST_F(V4l2Stream, EachCallMayFailAndNoMemoryOfItsOwnStaysOut) {
+  driver.make_memory = [this](std::uint64_t bytes) {
+    return kernel.make_dma_buf({.size = bytes, .exporter = "videobuf2"});
+  };
+  auto runtime = make_runtime();
+  ASSERT_TRUE(runtime);
+  for (const int reason : {EMFILE, ENOMEM, EINTR, EAGAIN}) {
+    for_each_failing_call(reason, [&](const std::string& failing) {
+      const auto camera = v4l2::open(*runtime, "/dev/video0");
+      if (!camera) {
+        EXPECT_FALSE(camera.error().detail().empty());
+        EXPECT_NE(reason, EINTR) << failing;
+        return;
+      }
+      {
+        const auto frame = runtime->allocate_on(*camera, kYuyv, Usage::Capture);
+        if (!frame) {
+          EXPECT_FALSE(frame.error().detail().empty()) << failing;
+          EXPECT_NE(reason, EINTR) << failing;
+          EXPECT_FALSE(failing.empty()) << frame.error().message();
+        }
+        EXPECT_EQ(runtime->ledger().size(), frame ? 1U : 0U);
+      }
+      if (failing.find("ioctl") == std::string::npos) {
+        EXPECT_EQ(driver.granted(), 0U) << failing;
+      } else {
+        // It refused to take its buffers back; a real driver does that when its node is closed.
+        v4l2_requestbuffers none{.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP};
+        EXPECT_EQ(driver.ioctl(-1, VIDIOC_REQBUFS, &none), 0);
+      }
+      EXPECT_TRUE(runtime->ledger().empty());
+    });
+    EXPECT_EQ(kernel.live_dma_bufs(), 0U);
+  }
+}
+
 TEST_F(V4l2Stream, EachCallMayFailAndNothingLeaks) {
-  for (const int reason : {EMFILE, ENODEV}) {
+  for (const int reason : {EMFILE, ENODEV, EINTR, EAGAIN}) {
     for_each_failing_call(reason, [&](const std::string& failing) {
       auto runtime = make_runtime();
       if (!runtime) {

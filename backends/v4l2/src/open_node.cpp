@@ -73,7 +73,10 @@ std::vector<std::string> video_nodes(plugin::Host host) {
 
 Result<Node> open_node(plugin::Host host, const std::string& path) {
   const auto& calls = host.syscalls();
-  const int opened = calls.open(calls.context, path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  int opened = -1;
+  do {  // a camera's driver may sleep in its open
+    opened = calls.open(calls.context, path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  } while (opened < 0 && errno == EINTR);
   if (opened >= 0) {
     return Node(host, UniqueFd(opened), path);
   }

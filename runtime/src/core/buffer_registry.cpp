@@ -19,12 +19,15 @@ bool BufferRegistry::settle(BufferState& buffer, ObjectId id) {
     }
     place->second = buffer.serial();  // the other one is in the middle of its destructor
   }
-  auto& entry = by_serial_.at(buffer.serial());
-  if (entry.id != id && entry.id != ObjectId{}) {
-    by_id_.erase(entry.id);  // the storage was moved
-  }
-  entry.id = id;
+  by_serial_.at(buffer.serial()).id = id;
   return true;
+}
+
+void BufferRegistry::unsettle(BufferState& buffer) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (const auto entry = by_serial_.find(buffer.serial()); entry != by_serial_.end()) {
+    forget_identity_locked(entry->second, buffer.serial());
+  }
 }
 
 void BufferRegistry::forget(BufferState& buffer) noexcept {
@@ -33,11 +36,16 @@ void BufferRegistry::forget(BufferState& buffer) noexcept {
   if (entry == by_serial_.end()) {
     return;
   }
-  const auto named = by_id_.find(entry->second.id);
-  if (named != by_id_.end() && named->second == buffer.serial()) {
+  forget_identity_locked(entry->second, buffer.serial());
+  by_serial_.erase(entry);
+}
+
+void BufferRegistry::forget_identity_locked(Entry& entry, std::uint64_t serial) noexcept {
+  const auto named = by_id_.find(entry.id);
+  if (named != by_id_.end() && named->second == serial) {
     by_id_.erase(named);
   }
-  by_serial_.erase(entry);
+  entry.id = {};
 }
 
 std::shared_ptr<BufferState> BufferRegistry::find(ObjectId id) const {

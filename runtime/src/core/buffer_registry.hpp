@@ -20,8 +20,10 @@ class BufferRegistry {
 public:
   /// A new buffer.
   void add(const std::shared_ptr<BufferState>& buffer);
-  /// The buffer has storage of this identity from now on, and of none before; false if another one has it.
+  /// The buffer, unsettled so far, has storage of this identity from now on; false if another one has it.
   [[nodiscard]] bool settle(BufferState& buffer, ObjectId id);
+  /// The buffer's storage is gone, or elsewhere: nothing finds it by identity until it is settled again.
+  void unsettle(BufferState& buffer) noexcept;
   /// Called by a buffer's destructor.
   void forget(BufferState& buffer) noexcept;
 
@@ -34,6 +36,8 @@ private:
     std::weak_ptr<BufferState> buffer;
     ObjectId id;
   };
+
+  void forget_identity_locked(Entry& entry, std::uint64_t serial) noexcept;
 
   mutable std::mutex mutex_;
   std::map<std::uint64_t, Entry> by_serial_;

@@ -304,8 +304,10 @@ Status BufferState::move_to(std::string_view exporter) {
   if (auto moved = exporter_->move(exporter); !moved) {
     return moved;
   }
-  // Known by its new place from now on.
+  // Known by its new place from now on; and if that cannot be looked at now, then by none until it can: the
+  // old identity may soon be another object's.
   settled_.store(false, std::memory_order_release);
+  runtime_->buffers().unsettle(*this);
   return settle_locked();
 }
 

@@ -257,8 +257,7 @@ private:
                                 fmt::format("plane {} of an image of {} could not be exported", p, node_),
                                 errno != 0 ? errno : EIO);
     }
-    const auto& table = kernel_.table();
-    if (table.fcntl(table.context, fd.get(), F_SETFD, FD_CLOEXEC) != 0) {  // libgbm does not promise it
+    if (kernel_.fcntl(fd.borrow(), F_SETFD, FD_CLOEXEC) != 0) {  // libgbm does not promise it
       return uapi::system_error("F_SETFD", "an exported plane could not be made close-on-exec", errno);
     }
     return fd;

@@ -6,8 +6,8 @@
 #include <linux/magic.h>
 
 #include <array>
-#include <cerrno>
 #include <cstring>
+#include <utility>
 
 #ifndef DMA_BUF_MAGIC
 #define DMA_BUF_MAGIC 0x444d4142
@@ -32,12 +32,11 @@ Status sync(const Kernel& kernel, BorrowedFd fd, Usage usage, std::uint64_t phas
 }  // namespace
 
 Result<bool> is_dma_buf(const Kernel& kernel, BorrowedFd fd) {
-  struct statfs status {};
-  const auto& table = kernel.table();
-  if (table.fstatfs(table.context, fd.get(), &status) != 0) {
-    return system_error("fstatfs", fmt::format("descriptor {} cannot be examined", fd.get()), errno);
+  auto type = kernel.file_system(fd);
+  if (!type) {
+    return std::move(type.error());
   }
-  return static_cast<std::uint64_t>(status.f_type) == DMA_BUF_MAGIC;
+  return *type == DMA_BUF_MAGIC;
 }
 
 Status sync_start(const Kernel& kernel, BorrowedFd fd, Usage usage) {

@@ -13,6 +13,22 @@
 #include <utility>
 
 namespace causeway::uapi {
+namespace {
+
+/// Makes a call again for as long as a signal interrupts it. Which calls can be interrupted depends on the
+/// file (signal(7) lists the slow ones; a driver's mmap or close-on-exec duplicate may wait, too), so all are
+/// treated alike: a caller of this library has no use for EINTR.
+template <class Call>
+auto uninterrupted(Call&& call) {
+  for (;;) {
+    const auto result = call();
+    if (!(result < 0 && errno == EINTR)) {
+      return result;
+    }
+  }
+}
+
+}  // namespace
 
 MappedRange::MappedRange(MappedRange&& other) noexcept
     : table_(other.table_),
@@ -28,7 +44,7 @@ MappedRange& MappedRange::operator=(MappedRange&& other) noexcept {
 
 MappedRange::~MappedRange() {
   if (address_ != nullptr) {
-    table_->munmap(table_->context, address_, length_);
+    uninterrupted([&] { return table_->munmap(table_->context, address_, length_); });
   }
 }
 
@@ -47,10 +63,8 @@ Error system_error(std::string operation, std::string detail, int system_errno) 
 }
 
 Result<UniqueFd> Kernel::open(const std::string& path, int flags) const {
-  int fd = -1;
-  do {
-    fd = table_->open(table_->context, path.c_str(), flags | O_CLOEXEC);
-  } while (fd < 0 && errno == EINTR);
+  const int fd =
+      uninterrupted([&] { return table_->open(table_->context, path.c_str(), flags | O_CLOEXEC); });
   if (fd < 0) {
     return system_error("open", fmt::format("{} cannot be opened", path), errno);
   }
@@ -62,7 +76,11 @@ Result<std::vector<std::string>> Kernel::list_directory(const std::string& path)
   const auto visit = [](void* user, const char* name) {
     static_cast<std::vector<std::string>*>(user)->emplace_back(name);
   };
-  if (table_->list_directory(table_->context, path.c_str(), visit, &names) != 0) {
+  const int result = uninterrupted([&] {
+    names.clear();
+    return table_->list_directory(table_->context, path.c_str(), visit, &names);
+  });
+  if (result != 0) {
     return system_error("opendir", fmt::format("the directory {} cannot be read", path), errno);
   }
   std::sort(names.begin(), names.end());
@@ -70,7 +88,7 @@ Result<std::vector<std::string>> Kernel::list_directory(const std::string& path)
 }
 
 Result<UniqueFd> Kernel::duplicate(BorrowedFd fd) const {
-  const int copy = table_->fcntl(table_->context, fd.get(), F_DUPFD_CLOEXEC, 0);
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) {
     return system_error("F_DUPFD_CLOEXEC", fmt::format("descriptor {} cannot be duplicated", fd.get()),
                         errno);
@@ -80,14 +98,15 @@ Result<UniqueFd> Kernel::duplicate(BorrowedFd fd) const {
 
 Result<ObjectId> Kernel::identity(BorrowedFd fd) const {
   struct stat status {};
-  if (table_->fstat(table_->context, fd.get(), &status) != 0) {
+  if (uninterrupted([&] { return table_->fstat(table_->context, fd.get(), &status); }) != 0) {
     return system_error("fstat", fmt::format("descriptor {} is not open", fd.get()), errno);
   }
   return ObjectId{.device = status.st_dev, .inode = status.st_ino};
 }
 
 Result<std::uint64_t> Kernel::size(BorrowedFd fd) const {
-  const std::int64_t end = table_->lseek(table_->context, fd.get(), 0, SEEK_END);
+  const std::int64_t end =
+      uninterrupted([&] { return table_->lseek(table_->context, fd.get(), 0, SEEK_END); });
   if (end < 0) {
     return system_error("lseek", fmt::format("descriptor {} has no size: it is not memory", fd.get()), errno);
   }
@@ -95,35 +114,41 @@ Result<std::uint64_t> Kernel::size(BorrowedFd fd) const {
 }
 
 Result<bool> Kernel::writable(BorrowedFd fd) const {
-  const int flags = table_->fcntl(table_->context, fd.get(), F_GETFL, 0);
+  const int flags = fcntl(fd, F_GETFL, 0);
   if (flags < 0) {
     return system_error("F_GETFL", fmt::format("descriptor {} is not open", fd.get()), errno);
   }
   return (flags & O_ACCMODE) == O_RDWR;
 }
 
-Result<bool> Kernel::is_shared_memory(BorrowedFd fd) const {
+Result<std::uint64_t> Kernel::file_system(BorrowedFd fd) const {
   struct statfs status {};
-  if (table_->fstatfs(table_->context, fd.get(), &status) != 0) {
+  if (uninterrupted([&] { return table_->fstatfs(table_->context, fd.get(), &status); }) != 0) {
     return system_error("fstatfs", fmt::format("descriptor {} cannot be examined", fd.get()), errno);
   }
-  const auto type = static_cast<std::uint64_t>(status.f_type);
-  return type == TMPFS_MAGIC || type == HUGETLBFS_MAGIC;
+  return static_cast<std::uint64_t>(status.f_type);
+}
+
+Result<bool> Kernel::is_shared_memory(BorrowedFd fd) const {
+  auto type = file_system(fd);
+  if (!type) {
+    return std::move(type.error());
+  }
+  return *type == TMPFS_MAGIC || *type == HUGETLBFS_MAGIC;
 }
 
 Result<UniqueFd> Kernel::memfd(const std::string& name, std::uint64_t size) const {
-  UniqueFd fd(table_->memfd_create(table_->context, name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  UniqueFd fd(uninterrupted(
+      [&] { return table_->memfd_create(table_->context, name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING); }));
   if (!fd.valid()) {
     return system_error("memfd_create", fmt::format("no memfd of {} bytes could be made", size), errno);
   }
-  int result = 0;
-  do {
-    result = table_->ftruncate(table_->context, fd.get(), static_cast<std::int64_t>(size));
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) {
+  if (uninterrupted([&] {
+        return table_->ftruncate(table_->context, fd.get(), static_cast<std::int64_t>(size));
+      }) != 0) {
     return system_error("ftruncate", fmt::format("a memfd could not be made {} bytes long", size), errno);
   }
-  if (table_->fcntl(table_->context, fd.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
+  if (fcntl(fd.borrow(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
     return system_error("F_ADD_SEALS", "a memfd could not be sealed against shrinking", errno);
   }
   return fd;
@@ -132,15 +157,15 @@ Result<UniqueFd> Kernel::memfd(const std::string& name, std::uint64_t size) cons
 void* Kernel::aligned_place(std::uint64_t offset, std::uint64_t size,
                             std::uint64_t alignment) const noexcept {
   const std::uint64_t length = size + alignment;
-  void* found = table_->mmap(table_->context, nullptr, length, PROT_NONE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* found =
+      mmap(nullptr, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, BorrowedFd(-1), 0);
   if (found == MAP_FAILED) {
     return nullptr;
   }
   // Given back at once, and then only hinted at: were it replaced by MAP_FIXED instead, a mapping that fails
   // would leave a hole that another thread may fill before we unmap the rest.
-  table_->munmap(table_->context, found, length);
   auto* start = static_cast<std::byte*>(found);
+  unmap(start, length);
   return start + (offset - reinterpret_cast<std::uintptr_t>(start)) % alignment;
 }
 
@@ -149,8 +174,7 @@ Result<MappedRange> Kernel::map(BorrowedFd fd, std::uint64_t offset, std::uint64
   const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
   const int flags = MAP_SHARED | (populate ? MAP_POPULATE : 0);
   void* place = alignment > kPageSize ? aligned_place(offset, size, alignment) : nullptr;
-  void* address = table_->mmap(table_->context, place, size, protection, flags, fd.get(),
-                               static_cast<std::int64_t>(offset));
+  void* address = mmap(place, size, protection, flags, fd, offset);
   if (address == MAP_FAILED) {
     auto detail = fmt::format("{} bytes at offset {} could not be mapped", size, offset);
     if (errno == EINVAL || errno == ENODEV) {
@@ -164,7 +188,21 @@ Result<MappedRange> Kernel::map(BorrowedFd fd, std::uint64_t offset, std::uint64
 }
 
 void Kernel::unmap(std::byte* address, std::size_t length) const noexcept {
-  table_->munmap(table_->context, address, length);
+  uninterrupted([&] { return table_->munmap(table_->context, address, length); });
+}
+
+void* Kernel::mmap(void* place, std::uint64_t size, int protection, int flags, BorrowedFd fd,
+                   std::uint64_t offset) const noexcept {
+  void* address = MAP_FAILED;
+  do {
+    address = table_->mmap(table_->context, place, size, protection, flags, fd.get(),
+                           static_cast<std::int64_t>(offset));
+  } while (address == MAP_FAILED && errno == EINTR);
+  return address;
+}
+
+int Kernel::fcntl(BorrowedFd fd, int command, long argument) const noexcept {
+  return uninterrupted([&] { return table_->fcntl(table_->context, fd.get(), command, argument); });
 }
 
 Result<bool> Kernel::poll(BorrowedFd fd, short events, Deadline deadline) const {
@@ -189,7 +227,8 @@ Result<bool> Kernel::poll(BorrowedFd fd, short events, Deadline deadline) const 
 }
 
 Result<UniqueFd> Kernel::eventfd() const {
-  const int fd = table_->eventfd(table_->context, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const int fd =
+      uninterrupted([&] { return table_->eventfd(table_->context, 0, EFD_CLOEXEC | EFD_NONBLOCK); });
   if (fd < 0) {
     return system_error("eventfd", "no event could be made", errno);
   }

@@ -41,8 +41,8 @@ private:
 };
 
 /// Typed system calls over the injectable table: descriptors are owned and close-on-exec, failures are
-/// sentences, interrupted calls are repeated. What only dma-bufs and their exporters have is in dma_buf.hpp,
-/// udmabuf.hpp and dma_heap.hpp beside this file.
+/// sentences, calls that a signal interrupts are repeated. What only dma-bufs and their exporters have is in
+/// dma_buf.hpp, udmabuf.hpp and dma_heap.hpp beside this file.
 ///
 /// Threads: thread-safe.
 class Kernel {
@@ -61,6 +61,8 @@ public:
   [[nodiscard]] Result<std::uint64_t> size(BorrowedFd fd) const;
   /// False for a descriptor opened read-only (F_GETFL).
   [[nodiscard]] Result<bool> writable(BorrowedFd fd) const;
+  /// The magic number of the file system that the file is of (statfs(2), f_type).
+  [[nodiscard]] Result<std::uint64_t> file_system(BorrowedFd fd) const;
   /// True for memory that is a file of tmpfs or hugetlbfs: a memfd.
   [[nodiscard]] Result<bool> is_shared_memory(BorrowedFd fd) const;
   /// A memfd of that many bytes that can no longer shrink, as udmabuf asks for it.
@@ -78,8 +80,13 @@ public:
 
   /// ioctl, repeated while it answers EINTR or EAGAIN; what it returned, or -errno.
   [[nodiscard]] int ioctl(BorrowedFd fd, unsigned long request, void* argument) const noexcept;
+  /// fcntl: what it returned, or -1 and errno.
+  [[nodiscard]] int fcntl(BorrowedFd fd, int command, long argument) const noexcept;
 
 private:
+  /// The address, or MAP_FAILED and errno.
+  [[nodiscard]] void* mmap(void* place, std::uint64_t size, int protection, int flags, BorrowedFd fd,
+                           std::uint64_t offset) const noexcept;
   /// A free place in the address space that suits a mapping so aligned; null if none was found.
   [[nodiscard]] void* aligned_place(std::uint64_t offset, std::uint64_t size,
                                     std::uint64_t alignment) const noexcept;
