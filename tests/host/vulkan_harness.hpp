@@ -6,15 +6,14 @@
 #include <causeway/vulkan_abi.h>
 #include <gtest/gtest.h>
 
-#include <causeway/fd.hpp>
-#include <causeway/format.hpp>
 #include <causeway/plugin/backend.hpp>
 #include <cstddef>
-#include <map>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "support/backend_harness.hpp"
 
 extern "C" const cw_backend* causeway_vulkan_backend(std::uint32_t host_version);
 
@@ -22,27 +21,6 @@ namespace causeway::test {
 
 inline const cw_backend& vulkan_table() {
   return *causeway_vulkan_backend(CW_ABI_VERSION);
-}
-
-/// The status of an operation, and its words.
-struct Outcome {
-  std::int32_t status = CW_OK;
-  std::string operation;
-  std::string text;
-  explicit operator bool() const { return status == CW_OK; }
-};
-inline std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
-  return out << outcome.status << " " << outcome.operation << ": " << outcome.text;
-}
-
-template <class Body>
-Outcome attempt(Body&& body) {
-  auto error = plugin::sized<cw_error>();
-  Outcome outcome;
-  outcome.status = body(&error);
-  outcome.operation = error.operation;
-  outcome.text = error.text;
-  return outcome;
 }
 
 /// A host that keeps what is logged. map_object maps the memory that the object's ref points to.
@@ -58,47 +36,6 @@ private:
   cw_host table_ = plugin::sized<cw_host>();
   mutable std::mutex mutex_;
   std::vector<std::string> messages_;
-};
-
-/// A memfd or dma-buf, mapped by the test itself.
-class TestMemory {
-public:
-  /// A memfd of that size. seals: as F_ADD_SEALS, or 0.
-  static TestMemory memfd(std::size_t size, int seals = 0);
-  /// A dma-buf of udmabuf; empty (fd -1) where there is no /dev/udmabuf.
-  static TestMemory udmabuf(std::size_t size);
-  TestMemory(TestMemory&& other) noexcept;
-  TestMemory(const TestMemory&) = delete;
-  TestMemory& operator=(const TestMemory&) = delete;
-  TestMemory& operator=(TestMemory&&) = delete;
-  ~TestMemory();
-
-  [[nodiscard]] bool valid() const { return fd_.valid(); }
-  [[nodiscard]] int fd() const { return fd_.get(); }
-  [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
-  /// As the host would hand it over; a test bends what it likes.
-  [[nodiscard]] cw_object object() const;
-
-private:
-  TestMemory(UniqueFd fd, std::size_t size, std::uint32_t flags);
-  UniqueFd fd_;
-  std::span<std::byte> bytes_;
-  std::uint32_t flags_ = 0;
-};
-
-/// What attach() is told.
-struct AttachWords {
-  std::vector<cw_object> objects;
-  std::vector<cw_plane_layout> planes;
-  cw_attach_info info = plugin::sized<cw_attach_info>();
-
-  /// Plain bytes.
-  explicit AttachWords(const cw_object& object, std::uint32_t usage = CW_USAGE_READ | CW_USAGE_WRITE);
-  /// An image of one plane.
-  AttachWords(const cw_object& object, Format format, std::uint32_t width, std::uint32_t height,
-              std::uint32_t stride, std::uint32_t usage);
-  AttachWords(const AttachWords&) = delete;
-  AttachWords& operator=(const AttachWords&) = delete;
 };
 
 /// An opened device; closed at the end.
@@ -148,12 +85,6 @@ private:
   cw_mapping mapping_ = plugin::sized<cw_mapping>();
   Outcome outcome_;
 };
-
-/// Every open descriptor of this process, and what it leads to.
-[[nodiscard]] std::map<int, std::string> open_descriptors();
-
-/// The bytes that both sides expect.
-[[nodiscard]] std::vector<std::byte> pattern(std::size_t size, unsigned seed);
 
 /// True where a device writes into the memory and the CPU sees it, and the other way round, in the first, a
 /// middle and the last page.
