@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <causeway/format.hpp>
+#include <cstring>
+#include <string>
+
+#include "constraints.hpp"
+#include "object_check.hpp"
+
+namespace causeway::opencl_backend {
+namespace {
+
+constexpr std::uint64_t kLinear = 0;
+
+Error refuse(std::string text) {
+  return Error(Errc::InvalidArgument, "attach", std::move(text));
+}
+
+Status check_counts(const cw_attach_info& info) {
+  if (info.object_count == 0 || info.object_count > CW_MAX_PLANES || info.plane_count > CW_MAX_PLANES) {
+    return refuse(
+        fmt::format("{} objects and {} planes were given; a frame has 1 to {} objects and at most {} planes",
+                    info.object_count, info.plane_count, CW_MAX_PLANES, CW_MAX_PLANES));
+  }
+  if (info.image.format != 0 && (info.image.width == 0 || info.image.height == 0 || info.plane_count == 0)) {
+    return refuse(fmt::format("an image of {} x {} pixels in {} planes holds nothing", info.image.width,
+                              info.image.height, info.plane_count));
+  }
+  return {};
+}
+
+Status check_planes(const cw_attach_info& info) {
+  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
+    const auto& plane = info.planes[p];
+    if (plane.object >= info.object_count) {
+      return refuse(fmt::format("plane {} lies in object {}, and there are {} objects", p, plane.object,
+                                info.object_count));
+    }
+    if (plane.offset >= info.objects[plane.object].size) {
+      return refuse(fmt::format("plane {} starts at byte {} of object {}, which has {} bytes", p,
+                                plane.offset, plane.object, info.objects[plane.object].size));
+    }
+  }
+  return {};
+}
+
+cw_opencl_view_v1 make_view(const Context& context, const cw_attach_info& info) {
+  auto view = plugin::sized<cw_opencl_view_v1>();
+  view.object_count = info.object_count;
+  view.context = context.context.get();
+  view.device = context.facts.device;
+  view.queue = context.queue.get();
+  view.plane_count = info.plane_count;
+  view.format = info.image.format;
+  view.modifier = info.image.modifier;
+  view.width = info.image.width;
+  view.height = info.image.height;
+  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
+    view.plane_offsets[p] = info.planes[p].offset;
+    view.plane_strides[p] = info.planes[p].stride;
+    view.plane_objects[p] = info.planes[p].object;
+  }
+  return view;
+}
+
+const cw_opencl_device_v1 kDeviceInterface{
+    sizeof(cw_opencl_device_v1), 0, [](cw_device* device, cw_opencl_handles_v1* out) {
+      auto found = plugin::sized<cw_opencl_handles_v1>();
+      reinterpret_cast<const Device*>(device)->handles(found);
+      const std::uint32_t room = out->struct_size;
+      std::memcpy(out, &found, std::min<std::size_t>(room, sizeof(found)));
+      out->struct_size = room;
+    }};
+
+}  // namespace
+
+Result<std::vector<cw_device_info>> Device::enumerate(plugin::Host host) {
+  auto api = system_api();
+  if (!api) {
+    host.log(CW_LOG_DEBUG, api.error().message());  // a machine without OpenCL has no devices of it
+    return std::vector<cw_device_info>();
+  }
+  auto devices = list_devices(**api, host);
+  if (!devices) {
+    return std::move(devices.error());
+  }
+  std::vector<cw_device_info> infos;
+  for (const auto& facts : *devices) {
+    auto ladder = make_ladder(facts, load_extensions(**api, facts), **api, CW_OPENCL_ANY);
+    if (!ladder) {
+      return std::move(ladder.error());
+    }
+    infos.push_back(describe(facts, *ladder, facts.on_cpu() || ladder->front() == ImportPath::HostPointer));
+  }
+  return infos;
+}
+
+Result<std::unique_ptr<Device>> Device::open(plugin::Host host, const cw_open_info& info) {
+  auto context = [&]() -> Result<std::unique_ptr<Context>> {
+    const char* const id = info.id != nullptr ? info.id : "";
+    if (info.adopt == nullptr) {
+      return open_own_device(host, id, CW_OPENCL_ANY);
+    }
+    const std::string_view given = info.adopt_interface != nullptr ? info.adopt_interface : "";
+    if (given == CW_OPENCL_OPEN_V1) {
+      return open_own_device(host, id,
+                             plugin::sized_copy(*static_cast<const cw_opencl_open_v1*>(info.adopt)).path);
+    }
+    if (given == CW_OPENCL_ADOPT_V1) {
+      return adopt(host, plugin::sized_copy(*static_cast<const cw_opencl_adopt_v1*>(info.adopt)));
+    }
+    return Error(Errc::InvalidArgument, "open",
+                 fmt::format("adopt_interface is '{}'; this backend knows '{}' and '{}'", given,
+                             CW_OPENCL_ADOPT_V1, CW_OPENCL_OPEN_V1));
+  }();
+  if (!context) {
+    return std::move(context.error());
+  }
+  return std::make_unique<Device>(std::move(*context));
+}
+
+Status Device::info(cw_device_info& out) {
+  const std::uint32_t room = out.struct_size;
+  auto found = describe(context_->facts, context_->ladder, context_->accesses_via_cpu());
+  if (context_->adopted) {
+    plugin::copy_text(found.id, "adopted");
+  }
+  std::memcpy(&out, &found, room == 0 ? sizeof(found) : std::min<std::size_t>(room, sizeof(found)));
+  return {};
+}
+
+Status Device::query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out) {
+  constrain(*context_, image, usage, out);
+  return {};
+}
+
+// A plane that cannot be an image is a buffer all the same, so only running out of something is a failure.
+Status Device::attach_images(const cw_attach_info& info, Attachment& made) {
+  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
+    const auto wish = plane_image(Format{info.image.format}, p, info.image.width, info.image.height);
+    if (!wish) {
+      continue;
+    }
+    auto image = import_image(*context_, made.buffers[info.planes[p].object], *wish, info.planes[p]);
+    if (image) {
+      made.view.images[p] = image->image.get();
+      made.images.push_back(std::move(*image));
+    } else if (image.error().code() == Errc::Unsupported) {
+      context_->host.log(CW_LOG_DEBUG,
+                         fmt::format("plane {} is a buffer and no image: {}", p, image.error().detail()));
+    } else {
+      return std::move(image.error()).within(fmt::format("plane {} as an image", p));
+    }
+    made.view.image_formats[p] = wish->format;
+    made.view.image_widths[p] = wish->width;
+    made.view.image_heights[p] = wish->height;
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info& info) {
+  if (auto status = alive("attach"); !status) {
+    return std::move(status.error());
+  }
+  if (auto status = check_counts(info); !status) {
+    return std::move(status.error());
+  }
+  std::vector<CheckedObject> checked;
+  for (std::uint32_t i = 0; i < info.object_count; ++i) {
+    auto object = check_object(context_->host, info.objects[i], i);
+    if (!object) {
+      return std::move(object.error());
+    }
+    checked.push_back(*object);
+  }
+  if (auto status = check_planes(info); !status) {
+    return std::move(status.error());
+  }
+  const bool as_buffer = info.image.format == 0 || (info.usage & CW_USAGE_AS_BUFFER) != 0;
+  if (!as_buffer && info.image.modifier != kLinear) {
+    return Error(
+        Errc::Unsupported, "attach",
+        fmt::format("the frame has modifier {}, and OpenCL knows LINEAR alone; Usage::AsBuffer gives "
+                    "its bytes as they are",
+                    Modifier{info.image.modifier}.to_string()));
+  }
+  auto made =
+      std::make_unique<Attachment>(Attachment{{}, {}, make_view(*context_, info), context_->ladder.front()});
+  for (std::uint32_t i = 0; i < info.object_count; ++i) {
+    auto buffer = import_buffer(*context_, info.objects[i], checked[i]);
+    if (!buffer) {
+      return watched(std::move(buffer.error()).within(fmt::format("object {}", i))).error();
+    }
+    made->view.buffers[i] = buffer->memory.get();
+    made->view.sizes[i] = info.objects[i].size;
+    made->import_path = i == 0 ? buffer->path : std::max(made->import_path, buffer->path);
+    made->buffers.push_back(std::move(*buffer));
+  }
+  if (!as_buffer) {
+    if (auto status = watched(attach_images(info, *made)); !status) {
+      return std::move(status.error());
+    }
+  }
+  return made;
+}
+
+Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
+  if (auto status = alive("map"); !status) {
+    return status;
+  }
+  out.native_interface = CW_OPENCL_VIEW_V1;
+  out.native = &attachment.view;
+  out.import_path = to_string(attachment.import_path);
+  out.sg = nullptr;
+  out.sg_count = 0;
+  return {};
+}
+
+Status Device::begin_access(Attachment& attachment, const cw_access_begin& begin) {
+  if (auto status = alive("begin_access"); !status) {
+    return status;
+  }
+  return watched(accessor_.begin(attachment.buffers, begin));
+}
+
+Status Device::end_access(Attachment& attachment, cw_access_end& end) {
+  end.signal_count = 0;
+  if (auto status = alive("end_access"); !status) {
+    return status;
+  }
+  return watched(accessor_.end(attachment.buffers, end));
+}
+
+const void* Device::get_interface(std::string_view name) {
+  return name == CW_OPENCL_DEVICE_V1 ? &kDeviceInterface : nullptr;
+}
+
+void Device::note_copies(const Attachment& attachment, const cw_probe& probe) {
+  // The host asks so only after the bytes were not seen without: such a device works on a copy, which
+  // accesses have to bring up to date.
+  if ((probe.flags & CW_PROBE_MAY_COPY) != 0 &&
+      attachment.buffers[probe.object].path != ImportPath::ArmImport) {
+    accessor_.use_map_and_unmap();
+  }
+}
+
+Status Device::probe_write(Attachment& attachment, const cw_probe& probe) {
+  if (auto status = alive("probe_write"); !status) {
+    return status;
+  }
+  if (probe.object >= attachment.buffers.size() || !attachment.buffers[probe.object].writable ||
+      (probe.flags & CW_PROBE_ANY_CONTENT) != 0) {
+    return Error(
+        Errc::Unsupported, "probe_write",
+        fmt::format("object {} cannot be written by a probe: it is read-only, is not there, or content of "
+                    "the device's choice was asked for",
+                    probe.object));
+  }
+  note_copies(attachment, probe);
+  return watched(prober_.write(attachment.buffers[probe.object], probe));
+}
+
+Status Device::probe_read(Attachment& attachment, cw_probe& probe) {
+  if (auto status = alive("probe_read"); !status) {
+    return status;
+  }
+  if (probe.object >= attachment.buffers.size()) {
+    return Error(Errc::InvalidArgument, "probe_read", fmt::format("there is no object {}", probe.object));
+  }
+  note_copies(attachment, probe);
+  return watched(prober_.read(attachment.buffers[probe.object], probe));
+}
+
+void Device::handles(cw_opencl_handles_v1& out) const noexcept {
+  out.path = context_->asked_path;
+  out.platform = context_->facts.platform;
+  out.device = context_->facts.device;
+  out.context = context_->context.get();
+  out.queue = context_->queue.get();
+}
+
+Status Device::alive(std::string_view operation) const {
+  if (lost_) {
+    return Error(Errc::DeviceLost, std::string(operation),
+                 fmt::format("{} was lost earlier; open it anew", context_->name()));
+  }
+  return {};
+}
+
+Status Device::watched(Status status) {
+  if (!status && status.error().code() == Errc::DeviceLost) {
+    lost_ = true;
+  }
+  return status;
+}
+
+}  // namespace causeway::opencl_backend

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/opencl_abi.h>
+#include <causeway/plugin/backend.hpp>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "access.hpp"
+#include "context.hpp"
+#include "import_buffer.hpp"
+#include "import_image.hpp"
+#include "probe.hpp"
+
+namespace causeway::opencl_backend {
+
+/// The backend's device class, as plugin/backend.hpp wants it.
+class Device {
+public:
+  struct Attachment {
+    std::vector<ImportedBuffer> buffers;  ///< one for each object
+    std::vector<ImportedImage> images;
+    cw_opencl_view_v1 view;
+    ImportPath import_path;  ///< the latest step, if its objects came in by different ones
+  };
+
+  static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);
+  static Result<std::unique_ptr<Device>> open(plugin::Host host, const cw_open_info& info);
+
+  explicit Device(std::unique_ptr<Context> context) noexcept
+      : context_(std::move(context)), prober_(*context_), accessor_(*context_) {}
+
+  Status info(cw_device_info& out);
+  Status query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out);
+  Result<std::unique_ptr<Attachment>> attach(const cw_attach_info& info);
+  Status map(Attachment& attachment, cw_direction direction, cw_mapping& out);
+  void unmap(Attachment&) {}
+  Status begin_access(Attachment& attachment, const cw_access_begin& begin);
+  Status end_access(Attachment& attachment, cw_access_end& end);
+  const void* get_interface(std::string_view name);
+  Status probe_write(Attachment& attachment, const cw_probe& probe);
+  Status probe_read(Attachment& attachment, cw_probe& probe);
+
+  void handles(cw_opencl_handles_v1& out) const noexcept;
+
+private:
+  [[nodiscard]] Status alive(std::string_view operation) const;
+  [[nodiscard]] Status watched(Status status);
+  [[nodiscard]] Status attach_images(const cw_attach_info& info, Attachment& made);
+  void note_copies(const Attachment& attachment, const cw_probe& probe);
+
+  std::unique_ptr<Context> context_;
+  Prober prober_;      ///< goes before its context
+  Accessor accessor_;  ///< likewise
+  bool lost_ = false;
+};
+
+}  // namespace causeway::opencl_backend

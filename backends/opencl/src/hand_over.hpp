@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "import_buffer.hpp"
+
+namespace causeway::opencl_backend {
+
+/// Whether taking over and giving back may use calls that the API allows to copy (map and unmap), or only
+/// what every use of the memory needs.
+enum class Copies { No, MapAndUnmap };
+
+/// Enqueues what takes the memory over from other devices: clEnqueueAcquireExternalMemObjectsKHR for memory
+/// that came in by cl_khr_external_memory, nothing for other memory. What is enqueued later comes after it.
+[[nodiscard]] Status take_over(const Context& context, std::span<const ImportedBuffer> buffers,
+                               Copies copies);
+
+/// Enqueues what gives it back, flushes the queue, and yields the event that ends all that was enqueued so
+/// far.
+[[nodiscard]] Result<EventHandle> give_back(const Context& context, std::span<const ImportedBuffer> buffers,
+                                            Copies copies);
+
+/// Waits for an event. deadline_ns: CLOCK_MONOTONIC. Errors: TimedOut, and what the command failed with.
+[[nodiscard]] Status wait_until(const Context& context, cl_event event, std::int64_t deadline_ns,
+                                std::string_view what);
+
+/// True once the command is done. Errors: what it failed with.
+[[nodiscard]] Result<bool> is_done(const Context& context, cl_event event, std::string_view what);
+
+[[nodiscard]] std::int64_t monotonic_ns() noexcept;
+
+}  // namespace causeway::opencl_backend

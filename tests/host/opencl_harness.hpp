@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The OpenCL backend's table in the hands of a test: a small host with events, and devices of two drivers:
+// PoCL, which is real, and the fake of support/fake_opencl_icd.hpp.
+
+#include <causeway/opencl_abi.h>
+#include <gtest/gtest.h>
+
+#include <causeway/plugin/backend.hpp>
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "support/backend_harness.hpp"
+
+extern "C" const cw_backend* causeway_opencl_backend(std::uint32_t host_version);
+
+namespace causeway::test {
+
+inline const cw_backend& opencl_table() {
+  return *causeway_opencl_backend(CW_ABI_VERSION);
+}
+
+/// A host that keeps what is logged and counted, and makes events. map_object gives the address that the
+/// object's ref is.
+class OpenclHost {
+public:
+  OpenclHost();
+  OpenclHost(const OpenclHost&) = delete;
+  OpenclHost& operator=(const OpenclHost&) = delete;
+  ~OpenclHost();
+
+  [[nodiscard]] const cw_host* raw() const { return &table_; }
+  [[nodiscard]] std::vector<std::string> messages() const;
+  [[nodiscard]] std::uint64_t cpu_waits() const;
+
+  struct Event {
+    UniqueFd fd;
+    bool signalled = false;
+    int system_errno = 0;
+  };
+  /// Events that were made and not destroyed.
+  [[nodiscard]] std::size_t live_events() const;
+  [[nodiscard]] bool signalled(const cw_fence& fence) const;
+  [[nodiscard]] int error_of(const cw_fence& fence) const;
+  /// From now on making an event fails.
+  void refuse_events() { refuses_events_ = true; }
+
+private:
+  cw_host table_ = plugin::sized<cw_host>();
+  mutable std::mutex mutex_;
+  std::vector<std::string> messages_;
+  std::uint64_t cpu_waits_ = 0;
+  bool refuses_events_ = false;
+  std::uint64_t next_event_ = 1;
+  std::map<std::uint64_t, Event> events_;
+  std::map<std::uint64_t, int> ended_;  ///< the errors of events that were destroyed
+};
+
+/// What open() takes for the device of the driver PoCL.
+[[nodiscard]] std::string pocl_id();
+
+/// An opened device; closed at the end.
+class OpenclDevice {
+public:
+  OpenclDevice(const OpenclHost& host, const std::string& id, cw_opencl_path path = CW_OPENCL_ANY);
+  OpenclDevice(const OpenclHost& host, const cw_opencl_adopt_v1& adopt);
+  OpenclDevice(const OpenclDevice&) = delete;
+  OpenclDevice& operator=(const OpenclDevice&) = delete;
+  ~OpenclDevice() { close(); }
+
+  void close();
+  [[nodiscard]] const Outcome& opened() const { return opened_; }
+  [[nodiscard]] cw_device* raw() const { return device_; }
+  [[nodiscard]] cw_device_info info() const;
+  [[nodiscard]] cw_opencl_handles_v1 handles() const;
+  [[nodiscard]] Outcome attach(const AttachWords& words, cw_attachment** attachment) const;
+  /// Attaches and detaches again.
+  [[nodiscard]] Outcome attach_once(const AttachWords& words) const;
+
+private:
+  void open(const OpenclHost& host, const cw_open_info& info);
+  cw_device* device_ = nullptr;
+  Outcome opened_;
+};
+
+/// An attachment that is there, mapped; detached at the end.
+class OpenclAttached {
+public:
+  OpenclAttached(const OpenclDevice& device, const AttachWords& words);
+  OpenclAttached(const OpenclAttached&) = delete;
+  OpenclAttached& operator=(const OpenclAttached&) = delete;
+  ~OpenclAttached();
+
+  [[nodiscard]] const Outcome& outcome() const { return outcome_; }
+  [[nodiscard]] const cw_opencl_view_v1& view() const {
+    return *static_cast<const cw_opencl_view_v1*>(mapping_.native);
+  }
+  [[nodiscard]] const cw_mapping& mapping() const { return mapping_; }
+  /// The device writes and reads by the probe's kernels.
+  [[nodiscard]] Outcome write(std::uint64_t offset, std::span<const std::byte> bytes,
+                              std::uint32_t flags = 0) const;
+  [[nodiscard]] Outcome read(std::uint64_t offset, std::span<std::byte> bytes, std::uint32_t flags = 0) const;
+  [[nodiscard]] Outcome begin(std::span<const cw_fence> waits = {}) const;
+  /// The fence that came out, if there was room for one and the work was not done yet.
+  [[nodiscard]] Outcome end(cw_fence* fence = nullptr) const;
+
+private:
+  const OpenclDevice& device_;
+  cw_attachment* attachment_ = nullptr;
+  cw_mapping mapping_ = plugin::sized<cw_mapping>();
+  Outcome outcome_;
+};
+
+/// True where the device writes into the memory and the CPU sees it, and the other way round, in the first, a
+/// middle and the last page.
+void expect_shared(const OpenclAttached& attached, std::span<std::byte> bytes);
+
+/// Runs a kernel of the caller's own on a view's queue, and waits for it. source has one kernel, "work".
+void run_kernel(const cw_opencl_view_v1& view, const char* source, std::span<const cl_mem> memory,
+                std::size_t width, std::size_t height = 1);
+
+}  // namespace causeway::test
