@@ -54,8 +54,16 @@ protected:
   [[nodiscard]] std::string owner() const;
   /// "dma_heap" of "dma_heap:system".
   [[nodiscard]] std::string kind() const { return owner().substr(0, owner().find(':')); }
-  [[nodiscard]] bool makes_dma_bufs() const { return kind() != "memfd" && kind() != kOwn; }
-  [[nodiscard]] bool has_memfd_beneath() const { return kind() == "memfd" || kind() == "udmabuf"; }
+  [[nodiscard]] bool makes_dma_bufs() const {
+    return kind() != "memfd" && kind() != kOwn && owner() != "hugetlb:memfd";
+  }
+  [[nodiscard]] bool has_memfd_beneath() const {
+    return kind() == "memfd" || kind() == "udmabuf" || kind() == "hugetlb";
+  }
+  /// Its buffers may be larger than the next whole page.
+  [[nodiscard]] bool rounds_further() const {
+    return kind() == "drm_dumb" || kind() == "gbm" || kind() == "hugetlb" || is_device();
+  }
   /// Its buffers are made by DmaBuf::create.
   [[nodiscard]] bool is_created() const { return exporter() == kDeferred || exporter() == kOwn; }
   /// Its buffers are made by Runtime::allocate_on, of the fixture's device.

@@ -30,6 +30,8 @@ for name in 0:stdin 1:stdout 2:stderr; do
 done
 hostname causeway-guest 2>/dev/null || echo causeway-guest >/proc/sys/kernel/hostname
 ip link set lo up 2>/dev/null || busybox ip link set lo up
+# A pool of huge pages, 32 MiB, for the exporter hugetlb.
+[ ! -e /proc/sys/vm/nr_hugepages ] || echo 16 >/proc/sys/vm/nr_hugepages
 
 mkdir -p /lib/modules
 mount --bind "$MODULES/lib/modules" /lib/modules

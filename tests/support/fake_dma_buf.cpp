@@ -166,10 +166,23 @@ int FakeKernel::Impl::import_sync_file(FakeDmaBuf& buffer, const void* argument)
   return 0;
 }
 
+bool FakeKernel::Impl::is_hugetlb(int fd) const {
+  const auto inode = inode_of(fd);
+  return inode && hugetlb.contains(*inode);
+}
+
 void* FakeKernel::Impl::map(void* address, std::size_t length, int protection, int flags, int fd,
                             std::int64_t offset) {
   const auto buffer = fd >= 0 ? dma_buf(fd) : nullptr;
   if (buffer == nullptr) {
+    if (fd >= 0 && is_hugetlb(fd)) {
+      // hugetlbfs_file_mmap(). The kernel rounds a length up, and then refuses to unmap as much as was asked.
+      if (static_cast<std::uint64_t>(offset) % kHugePage != 0 || length % kHugePage != 0 ||
+          length > config.huge_pages * kHugePage) {
+        errno = length > config.huge_pages * kHugePage ? ENOMEM : EINVAL;
+        return MAP_FAILED;
+      }
+    }
     void* mapped = ::mmap(address, length, protection, flags, fd, offset);
     if (mapped != MAP_FAILED) {
       const auto what =

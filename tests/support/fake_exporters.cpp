@@ -199,6 +199,9 @@ int FakeKernel::Impl::create_udmabuf(std::uint32_t flags, std::span<const udmabu
     if (const int refused = check_seals(memfd); refused != 0) {
       return -refused;
     }
+    if (is_hugetlb(memfd) && !config.udmabuf_takes_huge_pages) {
+      return -EBADFD;
+    }
     struct stat status {};
     if (::fstat(memfd, &status) != 0 || item.offset > static_cast<std::uint64_t>(status.st_size) ||
         item.size > static_cast<std::uint64_t>(status.st_size) - item.offset) {

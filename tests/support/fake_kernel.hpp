@@ -35,6 +35,8 @@ struct FakeConfig {
   bool udmabuf_coherent = true;                  ///< false: as the non-coherent heap
   std::uint64_t udmabuf_largest = 64ULL << 20U;  ///< module parameter size_limit_mb; more: EINVAL
   std::uint32_t udmabuf_list_limit = 1024;       ///< module parameter list_limit; more: EINVAL
+  std::uint64_t huge_pages = 4;                  ///< of 2 MiB, that one mapping may have; more: ENOMEM
+  bool udmabuf_takes_huge_pages = true;          ///< false: EBADFD for memfds of them (before 6.12)
   std::vector<FakeHeap> heaps{{.name = kSystemHeap}, {.name = kNonCoherentHeap, .coherent = false}};
   bool sync_files = true;  ///< false: EXPORT_SYNC_FILE and IMPORT_SYNC_FILE answer ENOTTY (before 6.0)
   bool dup_query = true;   ///< false: F_DUPFD_QUERY answers EINVAL (before 6.10)

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -23,6 +24,9 @@
 #include "support/fake_memory.hpp"
 
 namespace causeway::test {
+
+/// The size of a page of hugetlbfs.
+inline constexpr std::uint64_t kHugePage = 2ULL << 20U;
 
 /// A dma-buf. There is one open file description of it, whatever the number of its descriptors, as in the
 /// kernel (struct dma_buf::file); so its SYNC brackets are counted for it as a whole.
@@ -99,6 +103,9 @@ struct FakeKernel::Impl {
   [[nodiscard]] int import_sync_file(FakeDmaBuf& buffer, const void* argument);
   void* map(void* address, std::size_t length, int protection, int flags, int fd, std::int64_t offset);
 
+  /// A memfd of MFD_HUGETLB; its pages are ordinary ones.
+  [[nodiscard]] bool is_hugetlb(int fd) const;
+
   // fake_poll.cpp. The mutex is not held.
   [[nodiscard]] int poll(pollfd* fds, nfds_t count, const timespec* timeout);
 
@@ -133,6 +140,7 @@ struct FakeKernel::Impl {
     bool marked;  // made through the table: its end can be seen
   };
   std::map<Inode, Memfd> memfds;  // that a device looked at
+  std::set<Inode> hugetlb;        // memfds that play files of hugetlbfs
   SyncFiles sync_files{own};
   HandedOut handed_out;
   std::map<std::uintptr_t, UserMapping> mappings;

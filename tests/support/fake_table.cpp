@@ -161,6 +161,9 @@ struct FakeTable {
     const std::lock_guard lock(k.mutex);
     if (result == 0 && k.dma_buf(fd) != nullptr) {
       out->f_type = DMA_BUF_MAGIC;
+    } else if (result == 0 && k.is_hugetlb(fd)) {
+      out->f_type = HUGETLBFS_MAGIC;
+      out->f_bsize = kHugePage;
     }
     return result;
   }
@@ -188,7 +191,9 @@ struct FakeTable {
       return -1;
     }
     const std::lock_guard lock(k.mutex);
-    return k.dma_buf(fd) != nullptr ? answer(-EINVAL) : ::ftruncate(fd, length);
+    const bool no_huge_pages =
+        k.is_hugetlb(fd) && static_cast<std::uint64_t>(length) % kHugePage != 0;  // hugetlbfs_setattr()
+    return k.dma_buf(fd) != nullptr || no_huge_pages ? answer(-EINVAL) : ::ftruncate(fd, length);
   }
 
   static int memfd_create(void* context, const char* name, unsigned int flags) {
@@ -199,7 +204,12 @@ struct FakeTable {
     const std::lock_guard lock(k.mutex);
     k.require_cloexec((flags & MFD_CLOEXEC) != 0,
                       "memfd_create(\"" + std::string(name) + "\") was called without MFD_CLOEXEC");
-    const int fd = ::memfd_create(name, flags);
+    const bool huge = (flags & MFD_HUGETLB) != 0;
+    constexpr unsigned kSizeBits = 63U << 26U;  // MFD_HUGE_SHIFT, MFD_HUGE_MASK
+    const int fd = ::memfd_create(name, huge ? flags & ~(MFD_HUGETLB | kSizeBits) : flags);
+    if (fd >= 0 && huge) {
+      k.hugetlb.insert(*inode_of(fd));
+    }
     if (fd >= 0) {
       static_cast<void>(mark_description(fd));  // unmarked, its bytes are kept until the fake ends
       k.hand_out(fd, "it is memfd \"" + std::string(name) + "\"");

@@ -48,7 +48,8 @@ protected:
 };
 
 TEST_F(CoreLadder, FirstRungIsUdmabuf) {
-  EXPECT_THAT(names(), ElementsAre("udmabuf", kSystem, kSeparate, "memfd"));
+  EXPECT_THAT(names(),
+              ElementsAre("udmabuf", kSystem, kSeparate, "memfd", "hugetlb:udmabuf", "hugetlb:memfd"));
   const auto pool = must(allocate(kPage));
   EXPECT_EQ(pool.report().exporter, "udmabuf");
   EXPECT_THAT(pool.report().refused, IsEmpty());
@@ -94,7 +95,7 @@ TEST_F(CoreLadder, MachineWithoutAnythingHasMemfd) {
     config.udmabuf = false;
     config.heaps.clear();
   });
-  EXPECT_THAT(names(), ElementsAre("udmabuf", "memfd"));
+  EXPECT_THAT(names(), ElementsAre("udmabuf", "memfd", "hugetlb:udmabuf", "hugetlb:memfd"));
   EXPECT_EQ(must(allocate(kPage)).report().exporter, "memfd");
   EXPECT_EQ(must(runtime().allocate(kPage)).exporter(), "memfd");
 }

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "core/buffer_state.hpp"
 #include "exporters/ladder.hpp"
@@ -75,6 +76,7 @@ TEST(ExportersHugePages, CpuViewOfABufferIsMappedByThem) {
   const auto address = buffer->state()->cpu_address();
   ASSERT_TRUE(address);
   EXPECT_EQ(misalignment(*address), 0U);
+  EXPECT_EQ(runtime->ledger().at(0).huge_bytes, huge_bytes_mapped_at(*address));
   if (huge_bytes_mapped_at(*address) == 0) {
     GTEST_SKIP() << "this kernel collapses no shared memory, or has no block of 2 MiB free";
   }
@@ -107,7 +109,42 @@ TEST_F(ExportersHugePagesFake, WhatPassesIsTriedAgain) {
 TEST_F(ExportersHugePagesFake, RefusalForGoodEndsTheSearch) {
   kernel.fail_always("madvise", EINVAL);
   EXPECT_TRUE(exporters::make_memfd(uapi)->allocate(kSize, "never"));
-  EXPECT_EQ(kernel.count("madvise"), 1U);
+  EXPECT_EQ(kernel.count("madvise"), 2U) << "each advice once";
+}
+
+// A kernel without MADV_COLLAPSE may still permit huge pages at the first touch.
+TEST_F(ExportersHugePagesFake, TheCheapestIsTriedFirst) {
+  kernel.forget_calls();
+  const auto storage = exporters::make_udmabuf(uapi)->allocate(2 * kHuge, "cheap");
+  ASSERT_TRUE(storage);
+  std::vector<std::string> order;
+  for (const auto& call : kernel.calls()) {
+    if (call.name == "madvise" || call.request == "UDMABUF_CREATE") {
+      order.push_back(call.request + call.detail.substr(0, 9));
+    }
+  }
+  const auto advice = [](int number) { return "advice " + std::to_string(number); };
+  ASSERT_GE(order.size(), 3U);
+  EXPECT_EQ(order.front(), advice(MADV_HUGEPAGE));
+  EXPECT_EQ(order[1], advice(25)) << "MADV_COLLAPSE";
+  EXPECT_TRUE(order.back().starts_with("UDMABUF_CREATE")) << "whose pages are collapsed no more";
+}
+
+TEST_F(ExportersHugePagesFake, TheLedgerTellsHowMuch) {
+  auto runtime = Runtime::create({.syscalls = kernel.syscalls()});
+  ASSERT_TRUE(runtime);
+  const auto one = runtime->allocate(2 * kHuge, "hugetlb:memfd", "counted");
+  ASSERT_TRUE(one) << one.error().message();
+  const auto two = runtime->allocate(kPage, "memfd", "small");
+  ASSERT_TRUE(two);
+  const auto ledger = runtime->ledger();
+  ASSERT_EQ(ledger.size(), 2U);
+  EXPECT_EQ(ledger[0].huge_bytes, 2 * kHuge);
+  EXPECT_NE(ledger[0].to_string().find("4194304 bytes (4194304 on huge pages) from hugetlb:memfd"),
+            std::string::npos)
+      << ledger[0].to_string();
+  EXPECT_EQ(ledger[1].huge_bytes, 0U);
+  EXPECT_EQ(ledger[1].to_string().find("on huge pages"), std::string::npos);
 }
 
 TEST_F(ExportersHugePagesFake, SmallAndVastBuffersAreLeftAlone) {

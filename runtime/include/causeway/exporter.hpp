@@ -39,6 +39,7 @@ struct Backing {
   bool is_dma_buf = false;  ///< DMA_BUF_IOCTL_SYNC and poll work on fd
   BorrowedFd pinnable{-1};  ///< the memfd beneath, if there is one
   std::uint64_t pinnable_offset = 0;
+  std::uint64_t huge_bytes = 0;  ///< how many of them are known to lie on huge pages
 };
 
 /// Who attaches, and what it needs: the dev and dma_parms of a struct dma_buf_attachment.

@@ -13,8 +13,9 @@ namespace causeway {
 
 /// One line of the books that a runtime keeps: the kernel's debugfs file dma_buf/bufinfo. Threads: reentrant.
 struct LedgerEntry {
-  ObjectId id;             ///< all zero for storage that is not settled yet
-  std::uint64_t size = 0;  ///< bytes
+  ObjectId id;                   ///< all zero for storage that is not settled yet
+  std::uint64_t size = 0;        ///< bytes
+  std::uint64_t huge_bytes = 0;  ///< those of them that are known to lie on huge pages
   std::string exporter;
   std::string name;
   bool settled = false;  ///< the storage exists

@@ -51,7 +51,7 @@ struct RefusedBackend {
 
 /// What made a buffer possible, or did not.
 struct ExporterInfo {
-  std::string name;  ///< "udmabuf", "dma_heap:system", "memfd", "drm_dumb:/dev/dri/card0"
+  std::string name;  ///< "udmabuf", "dma_heap:system", "memfd", "hugetlb:memfd", "drm_dumb:/dev/dri/card0"
   bool available = false;
   std::string explanation;  ///< a whole sentence: what was tried, and why it is not available
 };
@@ -63,6 +63,7 @@ public:
   /// A device that will use the frames, and how. Asks the device for its constraints at allocate() or plan().
   Negotiation& with(const Device& device, Usage usage);
   /// Take this exporter alone ("udmabuf", "dma_heap", "dma_heap:system", "memfd") instead of the ladder;
+  /// "hugetlb" (the pool of huge pages, as a udmabuf or else a memfd; sizes are rounded up to 2 MiB),
   /// "drm_dumb" and "gbm" are had in this way only.
   Negotiation& exporter(std::string name);
   /// A name that debugging tools show (DMA_BUF_SET_NAME; at most 31 bytes arrive there).

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/buffer_state.hpp"
@@ -38,7 +39,10 @@ Result<std::byte*> BufferState::cpu_address() {
   const BorrowedFd fd = beneath ? backing_.pinnable : backing_.fd;
   const std::uint64_t offset = beneath ? backing_.pinnable_offset : 0;
   const auto alignment = beneath && size_ >= uapi::kHugePageSize ? uapi::kHugePageSize : uapi::kPageSize;
-  auto range = runtime_->kernel().map(fd, offset, size_, !read_only_, true, alignment);
+  // Storage may be larger than the buffer, and of huge pages that are mapped whole.
+  const std::uint64_t length = beneath ? std::min(uapi::align_up(size_, uapi::kHugePageSize), backing_.size)
+                                       : uapi::align_up(size_, mapping_unit_);
+  auto range = runtime_->kernel().map(fd, offset, length, !read_only_, true, alignment);
   if (!range) {
     return std::move(range.error())
         .within(fmt::format("the CPU's view of buffer \"{}\" ({})", name_, exporter_name_));
@@ -92,16 +96,17 @@ Result<std::span<std::byte>> BufferState::map_range(std::uint64_t offset, std::u
   }
   // Drivers over GEM shmem (vgem and virtio-gpu of Linux 6.12) count pages from where a mapping starts, and
   // so show the first ones whatever its offset was (drm_gem_shmem_fault()). Unless the memory is known to be
-  // a memfd's, a part is therefore mapped together with all before it.
+  // a memfd's, a part is therefore mapped together with all before it; and huge pages are mapped whole.
   const bool of_memfd = !backing_.is_dma_buf || backing_.pinnable.valid();
-  const std::uint64_t head = of_memfd ? 0 : offset;
-  auto range = runtime_->kernel().map(backing_.fd, offset - head, head + length, !read_only_, false);
+  const std::uint64_t head = of_memfd ? offset % mapping_unit_ : offset;
+  const std::uint64_t whole = uapi::align_up(head + length, mapping_unit_);
+  auto range = runtime_->kernel().map(backing_.fd, offset - head, whole, !read_only_, false);
   if (!range) {
     return std::move(range.error());
   }
   std::byte* first = range->address() + head;
-  if (head != 0) {
-    heads_.emplace(first, head);
+  if (whole != length) {
+    wider_.emplace(first, std::span(range->address(), whole));
   }
   static_cast<void>(range->release());  // to unmap_range()
   ++ranges_;
@@ -115,9 +120,9 @@ void BufferState::unmap_range(std::span<std::byte> range) noexcept {
     exporter_->munmap(range.data(), range.size());
     return;
   }
-  const auto head = heads_.extract(range.data());
-  const std::uint64_t before = head.empty() ? 0 : head.mapped();
-  runtime_->kernel().unmap(range.data() - before, range.size() + before);
+  const auto wider = wider_.extract(range.data());
+  const auto mapped = wider.empty() ? range : wider.mapped();
+  runtime_->kernel().unmap(mapped.data(), mapped.size());
 }
 
 Result<bool> BufferState::poll_fences(Usage usage, Deadline deadline) const {

@@ -180,6 +180,14 @@ Status BufferState::take_backing(const Backing& backing) {
   if (!writable) {
     return std::move(writable.error());
   }
+  std::uint64_t unit = uapi::kPageSize;
+  if (!backing.is_dma_buf && !has(ExporterOp::Mmap)) {
+    auto asked = kernel.mapping_unit(backing.fd);
+    if (!asked) {
+      return std::move(asked.error());
+    }
+    unit = *asked;
+  }
   if (!runtime_->buffers().settle(*this, *id)) {
     return Error(
         Errc::Busy, "map_dma_buf",
@@ -190,6 +198,7 @@ Status BufferState::take_backing(const Backing& backing) {
   backing_ = backing;
   id_ = *id;
   read_only_ = !*writable;
+  mapping_unit_ = unit;
   exporter_name_ = exporter_->exp_name();
   settled_.store(true, std::memory_order_release);
   return {};
@@ -314,6 +323,7 @@ Status BufferState::move_to(std::string_view exporter) {
 LedgerEntry BufferState::ledger_entry() const {
   LedgerEntry entry{.id = id(),
                     .size = size_,
+                    .huge_bytes = 0,
                     .exporter = {},
                     .name = name_,
                     .settled = settled(),
@@ -324,6 +334,7 @@ LedgerEntry BufferState::ledger_entry() const {
                     .made_at = made_at_};
   const std::lock_guard lock(mutex_);
   entry.exporter = exporter_name_;
+  entry.huge_bytes = settled() ? backing_.huge_bytes : 0;
   return entry;
 }
 

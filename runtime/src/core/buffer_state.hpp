@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -124,11 +125,12 @@ private:
   std::vector<AttachmentState*> attachments_;
   std::uint32_t mappings_ = 0;
   std::uint32_t ranges_ = 0;
-  std::map<std::byte*, std::uint64_t> heads_;  // ranges with bytes mapped before them, and how many
+  std::map<std::byte*, std::span<std::byte>> wider_;  // ranges that are part of a wider mapping, and which
   std::uint32_t cpu_holds_ = 0;
   Backing backing_;
   ObjectId id_;
   bool read_only_ = false;
+  std::uint64_t mapping_unit_ = uapi::kPageSize;  // of mmap(2) on the descriptor
   uapi::MappedRange mapping_;
 
   std::atomic<bool> settled_{false};

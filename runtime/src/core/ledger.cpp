@@ -11,8 +11,10 @@ std::string LedgerEntry::to_string() const {
     devices += fmt::format("{}{} ({})", devices.empty() ? "" : ", ", attachment.device,
                            attachment.mapped ? "mapped by " + attachment.import_path : "not mapped");
   }
-  return fmt::format("\"{}\": {} bytes from {}{}{}, {}, {:.1f} s old, made at {}:{}", name, size, exporter,
-                     settled ? "" : ", storage not settled", escaped ? ", descriptor given out" : "",
+  const auto huge = huge_bytes != 0 ? fmt::format(" ({} on huge pages)", huge_bytes) : std::string();
+  return fmt::format("\"{}\": {} bytes{} from {}{}{}, {}, {:.1f} s old, made at {}:{}", name, size, huge,
+                     exporter, settled ? "" : ", storage not settled",
+                     escaped ? ", descriptor given out" : "",
                      devices.empty() ? "attached to no device" : "attached to " + devices,
                      std::chrono::duration<double>(age).count(), made_at.file, made_at.line);
 }

@@ -29,7 +29,8 @@ public:
             .size = storage.size,
             .is_dma_buf = storage.is_dma_buf,
             .pinnable = storage.pinnable.borrow(),
-            .pinnable_offset = storage.pinnable_offset};
+            .pinnable_offset = storage.pinnable_offset,
+            .huge_bytes = storage.huge_bytes};
   }
 
 private:

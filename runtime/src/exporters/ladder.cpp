@@ -12,6 +12,9 @@ std::vector<std::unique_ptr<core::Allocator>> make_ladder(const uapi::Kernel& ke
     ladder.push_back(std::move(heap));
   }
   ladder.push_back(make_memfd(kernel));
+  for (auto& pool : make_hugetlbs(kernel)) {
+    ladder.push_back(std::move(pool));
+  }
   for (auto& card : make_drm_dumbs(kernel)) {
     ladder.push_back(std::move(card));
   }

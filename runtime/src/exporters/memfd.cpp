@@ -26,7 +26,7 @@ public:
     if (!view) {
       return std::move(view.error());
     }
-    const std::uint64_t huge = uapi::collapse_memfd(kernel_, fd->borrow(), 0, size);
+    const std::uint64_t huge = uapi::obtain_huge_pages(kernel_, fd->borrow(), 0, size);
     return core::Storage{.fd = std::move(*fd),
                          .size = size,
                          .is_dma_buf = false,

@@ -21,16 +21,16 @@ std::uint64_t distance_between(std::uint64_t size) {
 }
 
 /// Puts the buffers of a fresh slab on huge pages; how many bytes of each lie there then.
-std::vector<std::uint64_t> collapse_slab(const uapi::Kernel& kernel, BorrowedFd memfd, std::uint64_t size,
-                                         std::uint32_t count) {
+std::vector<std::uint64_t> put_slab_on_huge_pages(const uapi::Kernel& kernel, BorrowedFd memfd,
+                                                  std::uint64_t size, std::uint32_t count) {
   std::vector<std::uint64_t> huge(count);
   if (size >= uapi::kHugePageSize) {
     for (std::uint32_t i = 0; i < count; ++i) {
-      huge[i] = uapi::collapse_memfd(kernel, memfd, distance_between(size) * i, size);
+      huge[i] = uapi::obtain_huge_pages(kernel, memfd, distance_between(size) * i, size);
     }
     return huge;
   }
-  const std::uint64_t end = uapi::collapse_memfd(kernel, memfd, 0, size * count);
+  const std::uint64_t end = uapi::obtain_huge_pages(kernel, memfd, 0, size * count);
   for (std::uint32_t i = 0; i < count; ++i) {
     huge[i] = end > size * i ? std::min(end - size * i, size) : 0;
   }
@@ -99,7 +99,7 @@ Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
   if (!memfd) {
     return std::move(memfd.error());
   }
-  const auto huge = collapse_slab(kernel, memfd->borrow(), size, count);
+  const auto huge = put_slab_on_huge_pages(kernel, memfd->borrow(), size, count);
   std::vector<core::Storage> buffers;
   buffers.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {

@@ -32,11 +32,11 @@ Status sync(const Kernel& kernel, BorrowedFd fd, Usage usage, std::uint64_t phas
 }  // namespace
 
 Result<bool> is_dma_buf(const Kernel& kernel, BorrowedFd fd) {
-  auto type = kernel.file_system(fd);
-  if (!type) {
-    return std::move(type.error());
+  auto system = kernel.file_system(fd);
+  if (!system) {
+    return std::move(system.error());
   }
-  return *type == DMA_BUF_MAGIC;
+  return system->type == DMA_BUF_MAGIC;
 }
 
 Status sync_start(const Kernel& kernel, BorrowedFd fd, Usage usage) {

@@ -15,6 +15,11 @@
 namespace causeway::uapi {
 namespace {
 
+#ifndef MFD_HUGE_2MB
+#define MFD_HUGE_2MB (21U << 26U)
+#endif
+constexpr unsigned kHugePool = MFD_HUGETLB | MFD_HUGE_2MB;
+
 /// Makes a call again for as long as a signal interrupts it. Which calls can be interrupted depends on the
 /// file (signal(7) lists the slow ones; a driver's mmap or close-on-exec duplicate may wait, too), so all are
 /// treated alike: a caller of this library has no use for EINTR.
@@ -121,25 +126,34 @@ Result<bool> Kernel::writable(BorrowedFd fd) const {
   return (flags & O_ACCMODE) == O_RDWR;
 }
 
-Result<std::uint64_t> Kernel::file_system(BorrowedFd fd) const {
+Result<Kernel::FileSystem> Kernel::file_system(BorrowedFd fd) const {
   struct statfs status {};
   if (uninterrupted([&] { return table_->fstatfs(table_->context, fd.get(), &status); }) != 0) {
     return system_error("fstatfs", fmt::format("descriptor {} cannot be examined", fd.get()), errno);
   }
-  return static_cast<std::uint64_t>(status.f_type);
+  return FileSystem{.type = static_cast<std::uint64_t>(status.f_type),
+                    .block = static_cast<std::uint64_t>(status.f_bsize)};
 }
 
 Result<bool> Kernel::is_shared_memory(BorrowedFd fd) const {
-  auto type = file_system(fd);
-  if (!type) {
-    return std::move(type.error());
+  auto system = file_system(fd);
+  if (!system) {
+    return std::move(system.error());
   }
-  return *type == TMPFS_MAGIC || *type == HUGETLBFS_MAGIC;
+  return system->type == TMPFS_MAGIC || system->type == HUGETLBFS_MAGIC;
 }
 
-Result<UniqueFd> Kernel::memfd(const std::string& name, std::uint64_t size) const {
-  UniqueFd fd(uninterrupted(
-      [&] { return table_->memfd_create(table_->context, name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING); }));
+Result<std::uint64_t> Kernel::mapping_unit(BorrowedFd fd) const {
+  auto system = file_system(fd);
+  if (!system) {
+    return std::move(system.error());
+  }
+  return system->type == HUGETLBFS_MAGIC ? system->block : kPageSize;
+}
+
+Result<UniqueFd> Kernel::memfd(const std::string& name, std::uint64_t size, Pages pages) const {
+  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (pages == Pages::HugePool ? kHugePool : 0U);
+  UniqueFd fd(uninterrupted([&] { return table_->memfd_create(table_->context, name.c_str(), flags); }));
   if (!fd.valid()) {
     return system_error("memfd_create", fmt::format("no memfd of {} bytes could be made", size), errno);
   }
@@ -199,6 +213,10 @@ void* Kernel::mmap(void* place, std::uint64_t size, int protection, int flags, B
                            static_cast<std::int64_t>(offset));
   } while (address == MAP_FAILED && errno == EINTR);
   return address;
+}
+
+int Kernel::madvise(std::byte* address, std::uint64_t length, int advice) const noexcept {
+  return uninterrupted([&] { return table_->madvise(table_->context, address, length, advice); });
 }
 
 int Kernel::fcntl(BorrowedFd fd, int command, long argument) const noexcept {

@@ -61,12 +61,24 @@ public:
   [[nodiscard]] Result<std::uint64_t> size(BorrowedFd fd) const;
   /// False for a descriptor opened read-only (F_GETFL).
   [[nodiscard]] Result<bool> writable(BorrowedFd fd) const;
-  /// The magic number of the file system that the file is of (statfs(2), f_type).
-  [[nodiscard]] Result<std::uint64_t> file_system(BorrowedFd fd) const;
+  /// What statfs(2) tells of the file system that the file is of: its magic number and its block size.
+  struct FileSystem {
+    std::uint64_t type = 0;
+    std::uint64_t block = 0;  ///< bytes; of hugetlbfs: its huge page
+  };
+  [[nodiscard]] Result<FileSystem> file_system(BorrowedFd fd) const;
   /// True for memory that is a file of tmpfs or hugetlbfs: a memfd.
   [[nodiscard]] Result<bool> is_shared_memory(BorrowedFd fd) const;
-  /// A memfd of that many bytes that can no longer shrink, as udmabuf asks for it.
-  [[nodiscard]] Result<UniqueFd> memfd(const std::string& name, std::uint64_t size) const;
+  /// The unit in which it is mapped by mmap(2), for offsets and lengths: the huge page's size for a file of
+  /// hugetlbfs, a page for any other.
+  [[nodiscard]] Result<std::uint64_t> mapping_unit(BorrowedFd fd) const;
+  /// Where the pages of a memfd come from.
+  enum class Pages { Ordinary, HugePool };
+  /// A memfd of that many bytes that can no longer shrink, as udmabuf asks for it. From the pool of huge
+  /// pages (MFD_HUGETLB) it is whole pages of 2 MiB, and made even if the pool is empty: a mapping of it then
+  /// fails with OutOfMemory, which reserves them otherwise.
+  [[nodiscard]] Result<UniqueFd> memfd(const std::string& name, std::uint64_t size,
+                                       Pages pages = Pages::Ordinary) const;
   /// Shared, from offset on; writable or not; with all pages present if populate. alignment, a power of two,
   /// is a wish: where address space allows, the address equals offset modulo alignment, as huge pages need
   /// it.
@@ -80,6 +92,8 @@ public:
 
   /// ioctl, repeated while it answers EINTR or EAGAIN; what it returned, or -errno.
   [[nodiscard]] int ioctl(BorrowedFd fd, unsigned long request, void* argument) const noexcept;
+  /// madvise: 0, or -1 and errno.
+  [[nodiscard]] int madvise(std::byte* address, std::uint64_t length, int advice) const noexcept;
   /// fcntl: what it returned, or -1 and errno.
   [[nodiscard]] int fcntl(BorrowedFd fd, int command, long argument) const noexcept;
 
