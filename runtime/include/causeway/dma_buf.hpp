@@ -58,8 +58,8 @@ public:
                                              CallSite where = CallSite::current());
 
   /// Takes part in memory made elsewhere. fd stays the caller's: it is duplicated. A descriptor of an object
-  /// that this runtime knows already yields that object.
-  /// Errors: InvalidArgument (no descriptor, or not one of memory), OutOfFds.
+  /// that this runtime knows already yields that object; if it is the first that permits writing, the object
+  /// can be written from then on. Errors: InvalidArgument (no descriptor, or not one of memory), OutOfFds.
   [[nodiscard]] static Result<DmaBuf> from_fd(Runtime& runtime, BorrowedFd fd,
                                               CallSite where = CallSite::current());
 
@@ -73,7 +73,8 @@ public:
   [[nodiscard]] const std::string& name() const noexcept;
   /// False for a memfd: it can be shared and mapped, but has no SYNC and no fences of the kernel.
   [[nodiscard]] bool is_dma_buf() const noexcept;
-  /// The descriptor permits no writing; nobody may write through this object.
+  /// No descriptor that it came by permits writing (O_RDWR, and no seal against it); nobody may write through
+  /// this object.
   [[nodiscard]] bool read_only() const noexcept;
   /// A memfd lies beneath, which devices that pin pages can be given (VFIO).
   [[nodiscard]] bool has_pinnable_view() const noexcept;

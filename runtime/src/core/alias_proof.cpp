@@ -261,9 +261,7 @@ Result<AliasVerdict> prove_alias(AttachmentState& attachment) {
   const auto& frame = attachment.frame();
   const bool producer = attachment.device().has(Capability::ProducesOnly);
   const bool can_be_asked = table.probe_write != nullptr && (producer || table.probe_read != nullptr);
-  const bool read_only = std::any_of(frame.in_order().begin(), frame.in_order().end(),
-                                     [](const BufferState* buffer) { return buffer->read_only(); });
-  if (!can_be_asked || read_only) {
+  if (!can_be_asked || attachment.imported_read_only()) {
     return AliasVerdict::Unknown;
   }
   if (auto begun = frame.begin_turn(Usage::ReadWrite, Deadline::in(kPatience), false); !begun) {

@@ -149,6 +149,7 @@ Status AttachmentState::import() {
   const auto& layout = frame_->layout();
   for (std::size_t i = 0; i < frame_->objects().size(); ++i) {
     objects.at(i) = object_for(*frame_->objects()[i].state(), device_.has(Capability::NeedsPinnable));
+    imported_read_only_ = imported_read_only_ || (objects.at(i).flags & CW_OBJECT_READ_ONLY) != 0;
   }
   for (std::size_t i = 0; i < layout.planes.size(); ++i) {
     const auto& plane = layout.planes[i];

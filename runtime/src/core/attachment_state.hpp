@@ -57,6 +57,9 @@ public:
   [[nodiscard]] Status map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known = {});
   /// As map, but Busy instead of blocking.
   [[nodiscard]] Status try_map(Direction direction, bool allow_copy);
+  /// True if an object could not be written when the backend imported it, whatever became of it since.
+  [[nodiscard]] bool imported_read_only() const noexcept { return imported_read_only_; }
+
   /// The Mapping that came of map() is gone. The device's view goes when the last Access has ended, too; then
   /// another may be made.
   void drop_mapping() noexcept;
@@ -84,6 +87,7 @@ private:
   std::atomic<std::uint32_t> holds_{0};            // the Mapping, and each Access: the last one unmaps
   std::atomic<const char*> import_path_{nullptr};  // null while it is not mapped; for describe()
   bool mapped_ = false;
+  bool imported_read_only_ = false;
   Direction direction_ = Direction::Bidirectional;
   cw_mapping mapping_;
   std::atomic<AliasVerdict> verdict_{AliasVerdict::Unknown};

@@ -33,23 +33,31 @@ Result<std::byte*> BufferState::cpu_address() {
     address_.store(*address, std::memory_order_release);
     return *address;
   }
-  // The memfd beneath a udmabuf is the same pages with fault-around and huge pages; SYNC still goes to the
-  // dma-buf.
-  const bool beneath = backing_.pinnable.valid();
-  const BorrowedFd fd = beneath ? backing_.pinnable : backing_.fd;
-  const std::uint64_t offset = beneath ? backing_.pinnable_offset : 0;
-  const auto alignment = beneath && size_ >= uapi::kHugePageSize ? uapi::kHugePageSize : uapi::kPageSize;
-  // Storage may be larger than the buffer, and of huge pages that are mapped whole.
-  const std::uint64_t length = beneath ? std::min(uapi::align_up(size_, uapi::kHugePageSize), backing_.size)
-                                       : uapi::align_up(size_, mapping_unit_);
-  auto range = runtime_->kernel().map(fd, offset, length, !read_only_, true, alignment);
+  auto range = map_whole_locked(backing(), !read_only());
   if (!range) {
-    return std::move(range.error())
-        .within(fmt::format("the CPU's view of buffer \"{}\" ({})", name_, exporter_name_));
+    return std::move(range.error());
   }
   mapping_ = std::move(*range);
   address_.store(mapping_.address(), std::memory_order_release);
   return mapping_.address();
+}
+
+Result<uapi::MappedRange> BufferState::map_whole_locked(const Backing& backing, bool writable) const {
+  // The memfd beneath a udmabuf is the same pages with fault-around and huge pages; SYNC still goes to the
+  // dma-buf.
+  const bool beneath = backing.pinnable.valid();
+  const BorrowedFd fd = beneath ? backing.pinnable : backing.fd;
+  const std::uint64_t offset = beneath ? backing.pinnable_offset : 0;
+  const auto alignment = beneath && size_ >= uapi::kHugePageSize ? uapi::kHugePageSize : uapi::kPageSize;
+  // Storage may be larger than the buffer, and of huge pages that are mapped whole.
+  const std::uint64_t length = beneath ? std::min(uapi::align_up(size_, uapi::kHugePageSize), backing.size)
+                                       : uapi::align_up(size_, mapping_unit_);
+  auto range = runtime_->kernel().map(fd, offset, length, writable, true, alignment);
+  if (!range) {
+    return std::move(range.error())
+        .within(fmt::format("the CPU's view of buffer \"{}\" ({})", name_, exporter_name_));
+  }
+  return range;
 }
 
 void BufferState::drop_cpu_mapping_locked() noexcept {
@@ -58,6 +66,7 @@ void BufferState::drop_cpu_mapping_locked() noexcept {
     exporter_->vunmap(address);
   }
   mapping_ = uapi::MappedRange();
+  outlived_mapping_ = uapi::MappedRange();
 }
 
 std::shared_ptr<void> BufferState::hold_cpu_mapping() {
@@ -97,16 +106,21 @@ Result<std::span<std::byte>> BufferState::map_range(std::uint64_t offset, std::u
   // Drivers over GEM shmem (vgem and virtio-gpu of Linux 6.12) count pages from where a mapping starts, and
   // so show the first ones whatever its offset was (drm_gem_shmem_fault()). Unless the memory is known to be
   // a memfd's, a part is therefore mapped together with all before it; and huge pages are mapped whole.
-  const bool of_memfd = !backing_.is_dma_buf || backing_.pinnable.valid();
+  const auto& storage = backing();
+  const bool writable = !read_only();
+  const bool of_memfd = !storage.is_dma_buf || storage.pinnable.valid();
   const std::uint64_t head = of_memfd ? offset % mapping_unit_ : offset;
   const std::uint64_t whole = uapi::align_up(head + length, mapping_unit_);
-  auto range = runtime_->kernel().map(backing_.fd, offset - head, whole, !read_only_, false);
+  auto range = runtime_->kernel().map(storage.fd, offset - head, whole, writable, false);
   if (!range) {
     return std::move(range.error());
   }
   std::byte* first = range->address() + head;
   if (whole != length) {
     wider_.emplace(first, std::span(range->address(), whole));
+  }
+  if (!writable) {
+    ranges_for_reading_.insert(first);
   }
   static_cast<void>(range->release());  // to unmap_range()
   ++ranges_;
@@ -120,25 +134,31 @@ void BufferState::unmap_range(std::span<std::byte> range) noexcept {
     exporter_->munmap(range.data(), range.size());
     return;
   }
+  ranges_for_reading_.erase(range.data());
   const auto wider = wider_.extract(range.data());
   const auto mapped = wider.empty() ? range : wider.mapped();
   runtime_->kernel().unmap(mapped.data(), mapped.size());
 }
 
+bool BufferState::takes_writes(std::span<std::byte> range) const {
+  const std::lock_guard lock(mutex_);
+  return !ranges_for_reading_.contains(range.data());
+}
+
 Result<bool> BufferState::poll_fences(Usage usage, Deadline deadline) const {
-  if (!backing_.is_dma_buf) {
+  if (!backing().is_dma_buf) {
     return true;  // shared memory has no fences of the kernel
   }
   // POLLIN: the writers are done; POLLOUT: everybody is (dma-buf.rst, "Implicit Fence Poll Support").
   const short event = writes(usage) ? POLLOUT : POLLIN;
-  return runtime_->kernel().poll(backing_.fd, event, deadline);
+  return runtime_->kernel().poll(backing().fd, event, deadline);
 }
 
 Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
   if (auto settled = settle(); !settled) {
     return settled;
   }
-  if (writes(usage) && read_only_) {
+  if (writes(usage) && read_only()) {
     return Error(
         Errc::Unsupported, "begin_cpu_access",
         fmt::format("buffer \"{}\" came as a read-only descriptor, and writing was asked for; get the "
@@ -149,7 +169,7 @@ Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
     const std::lock_guard lock(mutex_);
     return exporter_->begin_cpu_access(usage, deadline);
   }
-  if (!backing_.is_dma_buf) {
+  if (!backing().is_dma_buf) {
     return {};  // plain shared memory: no caches to tend, no fences
   }
   // START would wait for fences by itself, but without a deadline.
@@ -166,7 +186,7 @@ Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
                  fmt::format("a device still {} buffer \"{}\" at the deadline",
                              writes(usage) ? "uses" : "writes to", name_));
   }
-  if (auto started = uapi::sync_start(runtime_->kernel(), backing_.fd, usage); !started) {
+  if (auto started = uapi::sync_start(runtime_->kernel(), backing().fd, usage); !started) {
     return started;
   }
   runtime_->tally().add_sync_start();
@@ -178,10 +198,10 @@ Status BufferState::end_cpu(Usage usage) {
     const std::lock_guard lock(mutex_);
     return exporter_->end_cpu_access(usage);
   }
-  if (!backing_.is_dma_buf) {
+  if (!backing().is_dma_buf) {
     return {};
   }
-  if (auto ended = uapi::sync_end(runtime_->kernel(), backing_.fd, usage); !ended) {
+  if (auto ended = uapi::sync_end(runtime_->kernel(), backing().fd, usage); !ended) {
     return ended;
   }
   runtime_->tally().add_sync_end();

@@ -74,9 +74,15 @@ Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<R
   if (!id) {
     return std::move(id.error());
   }
-  if (auto known = runtime->buffers().find(*id)) {
+  const auto found_again = [fd](std::shared_ptr<BufferState> known) -> Result<std::shared_ptr<BufferState>> {
     known->mark_escaped();
+    if (auto met = known->meet_again(fd); !met) {
+      return std::move(met.error());
+    }
     return known;
+  };
+  if (auto known = runtime->buffers().find(*id)) {
+    return found_again(std::move(known));
   }
   auto dma_buf = uapi::is_dma_buf(kernel, fd);
   if (!dma_buf) {
@@ -106,18 +112,17 @@ Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<R
     return std::move(own.error());
   }
   Storage storage{.fd = std::move(*own), .size = *size, .is_dma_buf = *dma_buf};
+  auto exporter = std::make_unique<StorageExporter>("foreign", std::move(storage));
+  auto* const foreign = exporter.get();
   auto buffer = std::make_shared<BufferState>(
-      runtime,
-      ExportInfo{.exporter = std::make_unique<StorageExporter>("foreign", std::move(storage)),
-                 .size = *size,
-                 .name = "foreign"},
-      where);
+      runtime, ExportInfo{.exporter = std::move(exporter), .size = *size, .name = "foreign"}, where);
+  buffer->foreign_ = foreign;
   buffer->mark_escaped();
   runtime->buffers().add(buffer);
   if (auto settled = buffer->settle(); !settled) {
     // Another thread may have imported the same object in between: then theirs is the one.
     if (auto known = runtime->buffers().find(*id)) {
-      return known;
+      return found_again(std::move(known));
     }
     return std::move(settled.error());
   }
@@ -197,10 +202,45 @@ Status BufferState::take_backing(const Backing& backing) {
   }
   backing_ = backing;
   id_ = *id;
-  read_only_ = !*writable;
+  read_only_.store(!*writable, std::memory_order_release);
   mapping_unit_ = unit;
   exporter_name_ = exporter_->exp_name();
   settled_.store(true, std::memory_order_release);
+  return {};
+}
+
+Status BufferState::meet_again(BorrowedFd fd) {
+  if (!read_only()) {
+    return {};
+  }
+  const auto& kernel = runtime_->kernel();
+  auto writable = kernel.writable(fd);
+  if (!writable) {
+    return std::move(writable.error());
+  }
+  const std::lock_guard lock(mutex_);
+  if (!*writable || !read_only() || foreign_ == nullptr) {
+    return {};
+  }
+  auto own = kernel.duplicate(fd);
+  if (!own) {
+    return std::move(own.error());
+  }
+  Backing better = backing_;
+  better.fd = own->borrow();
+  if (address_.load(std::memory_order_relaxed) != nullptr) {
+    auto mapped = map_whole_locked(better, true);
+    if (!mapped) {
+      return std::move(mapped.error());
+    }
+    outlived_mapping_ = std::exchange(mapping_, std::move(*mapped));
+    address_.store(mapping_.address(), std::memory_order_release);
+  }
+  foreign_->show_by(std::move(*own));
+  writable_backing_ = better;
+  shown_.store(&writable_backing_, std::memory_order_release);
+  // Last: whoever finds it writable finds the rest so, too.
+  read_only_.store(false, std::memory_order_release);
   return {};
 }
 
@@ -256,7 +296,7 @@ Status BufferState::begin_mapping(Direction direction) {
   if (!backing) {
     return std::move(backing.error());
   }
-  if (backing->fd.get() != backing_.fd.get()) {
+  if (backing->fd.get() != this->backing().fd.get()) {
     exporter_->unmap_dma_buf(direction);
     return Error(Errc::Internal, "map_dma_buf",
                  fmt::format("exporter {} shows other memory than before; storage moves by move() alone",
@@ -334,7 +374,7 @@ LedgerEntry BufferState::ledger_entry() const {
                     .made_at = made_at_};
   const std::lock_guard lock(mutex_);
   entry.exporter = exporter_name_;
-  entry.huge_bytes = settled() ? backing_.huge_bytes : 0;
+  entry.huge_bytes = settled() ? backing().huge_bytes : 0;
   return entry;
 }
 

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ namespace causeway::core {
 
 class AttachmentState;
 class RuntimeState;
+class StorageExporter;
 
 /// What is behind a DmaBuf: the exporter that owns the storage, the list of attachments, the CPU's mapping,
 /// and whose turn it is. Threads: thread-safe.
@@ -61,10 +63,17 @@ public:
   /// Makes sure that there is storage, asking the exporter with all attachments that there are.
   [[nodiscard]] Status settle();
   [[nodiscard]] bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
-  // The following are sound once it is settled, and then stay unless the storage is moved.
-  [[nodiscard]] const Backing& backing() const noexcept { return backing_; }
+  // The following are sound once it is settled, and then stay unless the storage is moved, or the buffer
+  // becomes writable; what was read before stays sound even then.
+  [[nodiscard]] const Backing& backing() const noexcept { return *shown_.load(std::memory_order_acquire); }
   [[nodiscard]] ObjectId id() const noexcept { return settled() ? id_ : ObjectId{}; }
-  [[nodiscard]] bool read_only() const noexcept { return settled() && read_only_; }
+  [[nodiscard]] bool read_only() const noexcept {
+    return settled() && read_only_.load(std::memory_order_acquire);
+  }
+  /// The buffer came in once more, by this descriptor. If that permits writing and those before did not, it
+  /// is kept, and the buffer can be written from now on; what was mapped and attached stays as it is.
+  /// Errors: OutOfFds, OutOfMemory; the buffer is then as before.
+  [[nodiscard]] Status meet_again(BorrowedFd fd);
 
   /// The descriptor is known outside, or came from there: nothing about its caches is taken for granted.
   void mark_escaped() noexcept { escaped_.store(true, std::memory_order_relaxed); }
@@ -90,6 +99,8 @@ public:
   /// A mapping of a part, by the caller to be given to unmap_range.
   [[nodiscard]] Result<std::span<std::byte>> map_range(std::uint64_t offset, std::uint64_t length);
   void unmap_range(std::span<std::byte> range) noexcept;
+  /// False for a part that was mapped while the buffer was read-only.
+  [[nodiscard]] bool takes_writes(std::span<std::byte> range) const;
 
   /// A turn of someone who works through a CPU mapping: waits for the kernel's fences, then SYNC START.
   /// The access state is the caller's business.
@@ -105,6 +116,7 @@ public:
 
 private:
   [[nodiscard]] Status settle_locked();
+  [[nodiscard]] Result<uapi::MappedRange> map_whole_locked(const Backing& backing, bool writable) const;
   [[nodiscard]] Status take_backing(const Backing& backing);
   [[nodiscard]] std::vector<AttachmentRequest> requests_locked() const;
   [[nodiscard]] std::string holders_locked() const;
@@ -112,6 +124,7 @@ private:
 
   const std::shared_ptr<RuntimeState> runtime_;
   const std::unique_ptr<Exporter> exporter_;
+  StorageExporter* foreign_ = nullptr;  // exporter_, if the memory was imported
   const std::uint64_t size_;
   const std::uint64_t serial_;
   const std::uint32_t operations_;
@@ -125,14 +138,18 @@ private:
   std::vector<AttachmentState*> attachments_;
   std::uint32_t mappings_ = 0;
   std::uint32_t ranges_ = 0;
+  std::set<std::byte*> ranges_for_reading_;           // those that must not be written to
   std::map<std::byte*, std::span<std::byte>> wider_;  // ranges that are part of a wider mapping, and which
   std::uint32_t cpu_holds_ = 0;
   Backing backing_;
+  Backing writable_backing_;  // in its place, for memory that was read-only at first
   ObjectId id_;
-  bool read_only_ = false;
   std::uint64_t mapping_unit_ = uapi::kPageSize;  // of mmap(2) on the descriptor
   uapi::MappedRange mapping_;
+  uapi::MappedRange outlived_mapping_;  // for reading; its addresses may still be in use
 
+  std::atomic<const Backing*> shown_{&backing_};
+  std::atomic<bool> read_only_{false};
   std::atomic<bool> settled_{false};
   std::atomic<bool> escaped_{false};
   std::atomic<std::byte*> address_{nullptr};

@@ -76,6 +76,11 @@ Result<CpuAccess> CpuRange::begin(Usage usage, Deadline deadline) const {
   if (frame_ == nullptr) {
     return Error(Errc::WrongState, "CpuRange::begin", "this range was moved away; it maps nothing");
   }
+  if (writes(usage) && !frame_->in_order().front()->takes_writes(bytes_)) {
+    return Error(Errc::Unsupported, "CpuRange::begin",
+                 "this part was mapped while the buffer was known by read-only descriptors alone, and "
+                 "writing was asked for; map it anew once the buffer came by a descriptor with O_RDWR");
+  }
   return core::begin_cpu_turn(frame_, usage, deadline);
 }
 

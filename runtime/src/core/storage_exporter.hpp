@@ -24,6 +24,13 @@ public:
   void unmap_dma_buf(Direction /*direction*/) noexcept override {}
   void release() noexcept override {}
 
+  /// Shows the memory by another descriptor of it from now on. The one before stays open, since it was lent.
+  void show_by(UniqueFd better) noexcept {
+    outlived_ = std::move(storage_.fd);
+    storage_.fd = std::move(better);
+  }
+  [[nodiscard]] Backing shown() const noexcept { return show(storage_); }
+
   [[nodiscard]] static Backing show(const Storage& storage) noexcept {
     return {.fd = storage.fd.borrow(),
             .size = storage.size,
@@ -36,6 +43,7 @@ public:
 private:
   std::string name_;
   Storage storage_;
+  UniqueFd outlived_;
 };
 
 }  // namespace causeway::core

@@ -123,7 +123,14 @@ Result<bool> Kernel::writable(BorrowedFd fd) const {
   if (flags < 0) {
     return system_error("F_GETFL", fmt::format("descriptor {} is not open", fd.get()), errno);
   }
-  return (flags & O_ACCMODE) == O_RDWR;
+  if ((flags & O_ACCMODE) != O_RDWR) {
+    return false;
+  }
+  const int seals = fcntl(fd, F_GET_SEALS, 0);
+  if (seals < 0 && errno != EINVAL) {
+    return system_error("F_GET_SEALS", fmt::format("descriptor {} cannot be examined", fd.get()), errno);
+  }
+  return seals < 0 || (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == 0;  // only memfds have seals
 }
 
 Result<Kernel::FileSystem> Kernel::file_system(BorrowedFd fd) const {

@@ -59,7 +59,7 @@ public:
   [[nodiscard]] Result<ObjectId> identity(BorrowedFd fd) const;
   /// Bytes, by seeking to the end: the one way that dma-bufs and memfds share.
   [[nodiscard]] Result<std::uint64_t> size(BorrowedFd fd) const;
-  /// False for a descriptor opened read-only (F_GETFL).
+  /// False for a descriptor opened read-only (F_GETFL), and for a memfd sealed against writing.
   [[nodiscard]] Result<bool> writable(BorrowedFd fd) const;
   /// What statfs(2) tells of the file system that the file is of: its magic number and its block size.
   struct FileSystem {
