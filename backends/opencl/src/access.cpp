@@ -159,7 +159,6 @@ Status Accessor::wait_for(const cw_fence& fence, std::vector<cl_event>& events,
 }
 
 Status Accessor::begin(std::span<const ImportedBuffer> buffers, const cw_access_begin& begin) {
-  reap();
   if (begin.wait_count > 0) {
     std::vector<cl_event> events;
     std::vector<EventHandle> owned;
@@ -177,6 +176,7 @@ Status Accessor::begin(std::span<const ImportedBuffer> buffers, const cw_access_
       }
     }
   }
+  reap();  // not before: what was waited for may have been one of them
   return take_over(context_, buffers, copies_);
 }
 

@@ -62,6 +62,39 @@ Status map_and_unmap(const Context& context, std::span<const ImportedBuffer> buf
   return keep_order(context);
 }
 
+Result<EventHandle> enqueue_end(const Context& context, std::span<const ImportedBuffer> buffers,
+                                Copies copies) {
+  const auto& api = context.api;
+  Status first_failure = keep_order(context);
+  if (copies == Copies::MapAndUnmap && first_failure) {
+    first_failure = map_and_unmap(context, buffers, CL_MAP_READ);
+  }
+  // Whatever failed before: what was acquired is released.
+  const External external(buffers);
+  if (external.count > 0) {
+    const cl_int result = context.extensions.ReleaseExternalMemObjects(
+        context.queue.get(), external.count, external.memory.data(), 0, nullptr, nullptr);
+    if (result != CL_SUCCESS && first_failure) {
+      first_failure = context.error("clEnqueueReleaseExternalMemObjectsKHR", result,
+                                    "giving memory back to other devices");
+    }
+  }
+  if (!first_failure) {
+    return std::move(first_failure.error());
+  }
+  cl_event event = nullptr;
+  cl_int result = api.EnqueueMarkerWithWaitList(context.queue.get(), 0, nullptr, &event);
+  if (result != CL_SUCCESS) {
+    return context.error("clEnqueueMarkerWithWaitList", result, "marking the end of an access");
+  }
+  EventHandle end(api, event);
+  result = api.Flush(context.queue.get());
+  if (result != CL_SUCCESS) {
+    return context.error("clFlush", result, "submitting an access");
+  }
+  return end;
+}
+
 }  // namespace
 
 Status take_over(const Context& context, std::span<const ImportedBuffer> buffers, Copies copies) {
@@ -73,44 +106,23 @@ Status take_over(const Context& context, std::span<const ImportedBuffer> buffers
       return context.error("clEnqueueAcquireExternalMemObjectsKHR", result,
                            "taking memory over from other devices");
     }
-    if (auto status = keep_order(context); !status) {
-      return status;
-    }
   }
-  return copies == Copies::MapAndUnmap ? map_and_unmap(context, buffers, CL_MAP_WRITE_INVALIDATE_REGION)
-                                       : Status();
+  Status begun = keep_order(context);
+  if (begun && copies == Copies::MapAndUnmap) {
+    begun = map_and_unmap(context, buffers, CL_MAP_WRITE_INVALIDATE_REGION);
+  }
+  if (!begun) {
+    static_cast<void>(give_back(context, buffers, Copies::No));  // the first failure is the one to tell
+  }
+  return begun;
 }
 
 Result<EventHandle> give_back(const Context& context, std::span<const ImportedBuffer> buffers,
                               Copies copies) {
-  const auto& api = context.api;
-  if (auto status = keep_order(context); !status) {
-    return std::move(status.error());
-  }
-  if (copies == Copies::MapAndUnmap) {
-    if (auto status = map_and_unmap(context, buffers, CL_MAP_READ); !status) {
-      return std::move(status.error());
-    }
-  }
-  const External external(buffers);
-  cl_int result = CL_SUCCESS;
-  if (external.count > 0) {
-    result = context.extensions.ReleaseExternalMemObjects(context.queue.get(), external.count,
-                                                          external.memory.data(), 0, nullptr, nullptr);
-    if (result != CL_SUCCESS) {
-      return context.error("clEnqueueReleaseExternalMemObjectsKHR", result,
-                           "giving memory back to other devices");
-    }
-  }
-  cl_event event = nullptr;
-  result = api.EnqueueMarkerWithWaitList(context.queue.get(), 0, nullptr, &event);
-  if (result != CL_SUCCESS) {
-    return context.error("clEnqueueMarkerWithWaitList", result, "marking the end of an access");
-  }
-  EventHandle end(api, event);
-  result = api.Flush(context.queue.get());
-  if (result != CL_SUCCESS) {
-    return context.error("clFlush", result, "submitting an access");
+  auto end = enqueue_end(context, buffers, copies);
+  if (!end) {
+    // Work that nobody can wait for must not outlive the access, nor the memory.
+    context.api.Finish(context.queue.get());
   }
   return end;
 }
