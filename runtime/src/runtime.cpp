@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <utility>
 
 #include "core/allocation.hpp"
@@ -26,7 +27,8 @@ Status check_syscalls(const cw_syscalls& table) {
   const bool whole = table.struct_size >= sizeof(cw_syscalls) && table.open && table.list_directory &&
                      table.ioctl && table.fcntl && table.fstat && table.fstatfs && table.lseek &&
                      table.ftruncate && table.memfd_create && table.eventfd && table.mmap && table.munmap &&
-                     table.madvise && table.ppoll;
+                     table.madvise && table.ppoll && table.pipe2 && table.epoll_create1 &&
+                     table.epoll_ctl;
   if (!whole) {
     return Error(Errc::InvalidArgument, "Runtime::create",
                  "the table of system calls is too small or has empty places; every call must be there");
@@ -104,6 +106,22 @@ void report_leaks(const core::RuntimeState& runtime) {
   runtime.log(LogLevel::Warning, report);
 }
 
+/// How long a device may still be at work on mappings that were let go, before the runtime gives them up.
+constexpr std::chrono::seconds kFarewellPatience{2};
+
+void say_farewell(core::RuntimeState& runtime) {
+  if (runtime.in_own_process()) {
+    if (const auto left = runtime.retired().close(Deadline::in(kFarewellPatience)); left != 0) {
+      runtime.log(LogLevel::Warning,
+                  fmt::format("{} mapping(s) are still used by their devices {} s after the runtime's last handle "
+                              "went; they, and their memory, are kept for good",
+                              left, kFarewellPatience.count()));
+    }
+    runtime.dispatcher().close();
+  }
+  report_leaks(runtime);
+}
+
 std::string names_of(std::span<const cw_backend> backends) {
   std::string names;
   for (const auto& backend : backends) {
@@ -115,7 +133,7 @@ std::string names_of(std::span<const cw_backend> backends) {
 }  // namespace
 
 Runtime::Runtime(std::shared_ptr<core::RuntimeState> state)
-    : state_(std::move(state)), farewell_(nullptr, [state = state_](void*) { report_leaks(*state); }) {}
+    : state_(std::move(state)), farewell_(nullptr, [state = state_](void*) { say_farewell(*state); }) {}
 
 Result<Runtime> Runtime::create(RuntimeOptions options) {
   const cw_syscalls& syscalls = options.syscalls != nullptr ? *options.syscalls : uapi::real_syscalls();
@@ -236,6 +254,22 @@ Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, 
 
 std::vector<LedgerEntry> Runtime::ledger() const {
   return ledger_of(*state_);
+}
+
+std::size_t Runtime::dispatch() {
+  if (!state_->in_own_process()) {
+    return 0;
+  }
+  const auto run = state_->dispatcher().run();
+  state_->retired().reap(Deadline::now());
+  return run;
+}
+
+Result<Pollable> Runtime::dispatch_readiness() {
+  if (auto here = state_->check_process("Runtime::dispatch_readiness"); !here) {
+    return std::move(here.error());
+  }
+  return state_->dispatcher().readiness();
 }
 
 Counters Runtime::counters() const noexcept {

@@ -4,7 +4,7 @@
  * built with that header goes on working for as long as this compiles.
  *
  * A failing line means that the ABI broke, never that the line is out of date. To append a member (rule 1 of
- * backend_abi.h): raise CW_ABI_MINOR, and let the SIZE of that struct say ">=" here, since it has grown.
+ * backend_abi.h): raise CW_ABI_MINOR, and let the SIZE of that struct say GREW_FROM here.
  */
 #ifndef CAUSEWAY_TESTS_ABI_FROZEN_V1_H
 #define CAUSEWAY_TESTS_ABI_FROZEN_V1_H
@@ -16,6 +16,7 @@
 #ifdef __LP64__
 
 #define SIZE(type, bytes) static_assert(sizeof(type) == (bytes), "size of " #type)
+#define GREW_FROM(type, bytes) static_assert(sizeof(type) >= (bytes), "size of " #type)
 #define OFFSET(type, member, bytes) static_assert(offsetof(type, member) == (bytes), #type "::" #member)
 #define VALUE(name, number) static_assert((name) == (number), #name)
 
@@ -107,7 +108,7 @@ OFFSET(cw_mapping, native, 16);
 OFFSET(cw_mapping, import_path, 24);
 OFFSET(cw_mapping, sg, 32);
 
-SIZE(cw_access_begin, 24);
+GREW_FROM(cw_access_begin, 24);
 OFFSET(cw_access_begin, struct_size, 0);
 OFFSET(cw_access_begin, usage, 4);
 OFFSET(cw_access_begin, waits, 8);
@@ -151,7 +152,7 @@ OFFSET(cw_probe, size, 24);
 OFFSET(cw_probe, data, 32);
 OFFSET(cw_probe, deadline_ns, 40);
 
-SIZE(cw_host, 72);
+GREW_FROM(cw_host, 72);
 OFFSET(cw_host, struct_size, 0);
 OFFSET(cw_host, abi_version, 4);
 OFFSET(cw_host, context, 8);
@@ -163,7 +164,7 @@ OFFSET(cw_host, event_create, 48);
 OFFSET(cw_host, event_signal, 56);
 OFFSET(cw_host, event_destroy, 64);
 
-SIZE(cw_backend, 152);
+GREW_FROM(cw_backend, 152);
 OFFSET(cw_backend, struct_size, 0);
 OFFSET(cw_backend, abi_version, 4);
 OFFSET(cw_backend, name, 8);
@@ -185,7 +186,7 @@ OFFSET(cw_backend, release, 128);
 OFFSET(cw_backend, probe_write, 136);
 OFFSET(cw_backend, probe_read, 144);
 
-SIZE(cw_syscalls, 128);
+GREW_FROM(cw_syscalls, 128);
 OFFSET(cw_syscalls, struct_size, 0);
 OFFSET(cw_syscalls, reserved, 4);
 OFFSET(cw_syscalls, context, 8);
@@ -259,6 +260,7 @@ VALUE(CW_OBJECT_READ_ONLY, 0x2);
 VALUE(CW_PROBE_MAY_COPY, 0x1);
 VALUE(CW_PROBE_ANY_CONTENT, 0x2);
 
+#undef GREW_FROM
 #undef SIZE
 #undef OFFSET
 #undef VALUE

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/magic.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -282,6 +283,42 @@ struct FakeTable {
     }
     return answer(k.poll(fds, count, timeout));
   }
+
+  static int pipe2(void* context, int* ends, int flags) {
+    auto& k = impl(context);
+    if (fails(k, {"pipe2", "", ""})) {
+      return -1;
+    }
+    const std::lock_guard lock(k.mutex);
+    k.require_cloexec((flags & O_CLOEXEC) != 0, "pipe2 was called without O_CLOEXEC");
+    const int result = ::pipe2(ends, flags);
+    if (result == 0) {
+      k.hand_out(ends[0], "it is an end of a pipe");
+    }
+    return result;
+  }
+
+  static int epoll_create1(void* context, int flags) {
+    auto& k = impl(context);
+    if (fails(k, {"epoll_create1", "", ""})) {
+      return -1;
+    }
+    const std::lock_guard lock(k.mutex);
+    k.require_cloexec((flags & EPOLL_CLOEXEC) != 0, "epoll_create1 was called without EPOLL_CLOEXEC");
+    const int fd = ::epoll_create1(flags);
+    if (fd >= 0) {
+      k.hand_out(fd, "it is an epoll instance");
+    }
+    return fd;
+  }
+
+  static int epoll_ctl(void* context, int epoll, int operation, int fd, struct epoll_event* event) {
+    auto& k = impl(context);
+    if (fails(k, {"epoll_ctl", "", number(fd)})) {
+      return -1;
+    }
+    return ::epoll_ctl(epoll, operation, fd, event);  // sync_files of the fake are real pipes
+  }
 };
 
 FakeTable::Impl& FakeTable::impl(void* context) {
@@ -305,7 +342,10 @@ void FakeKernel::Impl::fill_table(FakeKernel& owner) {
            .mmap = &FakeTable::mmap,
            .munmap = &FakeTable::munmap,
            .madvise = &FakeTable::madvise,
-           .ppoll = &FakeTable::ppoll};
+           .ppoll = &FakeTable::ppoll,
+           .pipe2 = &FakeTable::pipe2,
+           .epoll_create1 = &FakeTable::epoll_create1,
+           .epoll_ctl = &FakeTable::epoll_ctl};
 }
 
 FakeKernel* FakeKernel::behind(const cw_syscalls* table) {

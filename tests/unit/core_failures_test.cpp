@@ -145,7 +145,8 @@ TEST_P(CoreFailures, AttachedMappedAndUsed) {
       if (!access) {
         return std::move(access.error());
       }
-      return access->end();
+      auto ended = access->end();
+      return ended ? Status() : Status(std::move(ended.error()));
     });
   }
 }

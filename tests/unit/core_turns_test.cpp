@@ -154,13 +154,9 @@ TEST_F(CoreTurns, SecondEndLeavesTheNextTurnAlone) {
   EXPECT_TRUE(second.end());
 }
 
-TEST_F(CoreTurns, DroppedAccessIsEndedInSilence) {
+TEST_F(CoreTurns, DroppedAccessOfTheCpuIsEndedInSilence) {
   const auto shared = buffer();
-  const auto device = open("via-cpu");
-  auto attachment = must(shared.attach(device, Usage::ReadWrite));
-  const auto mapping = must(attachment.map(Direction::Bidirectional));
   { const auto dropped = must(begin(shared, Usage::Write)); }
-  { const auto dropped = must(mapping.begin_access(Usage::Write, soon())); }
   EXPECT_TRUE(is_idle(shared));
   EXPECT_TRUE(log.entries().empty());
 }

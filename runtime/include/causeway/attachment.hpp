@@ -3,6 +3,7 @@
 
 #include <causeway/plugin/backend_abi.h>
 #include <causeway/deadline.hpp>
+#include <causeway/fence.hpp>
 #include <causeway/result.hpp>
 #include <causeway/usage.hpp>
 
@@ -10,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace causeway {
 
@@ -18,10 +20,23 @@ namespace core {
 class AttachmentState;
 }  // namespace core
 
+/// Whether an attachment takes part in the kernel's implicit synchronisation: the fences that drivers, and
+/// processes that poll, find in a dma-buf's own reservation.
+enum class ImplicitSync : std::uint8_t {
+  /// Where others may look there (the descriptor was given out or came from outside, or an attached device's
+  /// driver uses it): what is pending there is waited for, and what the device does is put there.
+  Auto,
+  Off,  ///< only the fences that this process knows of count
+};
+
 /// A device's turn on a buffer or frame. While it lasts nobody else may write, and, if it is for writing,
 /// nobody else may read. Devices that work through a CPU mapping are bracketed with SYNC here.
 ///
-/// Call end() once the device is done; an access dropped without it is ended as best it can, and logged.
+/// Work that outlasts the turn is spoken for by fences: end() takes them, or the backend makes them, and the
+/// next one's begin_access waits for them.
+///
+/// Call end(). An access dropped without it marks its buffers as lost until the device is idle, and what it
+/// was to write as unreliable; it is logged.
 ///
 /// Threads: thread-bound.
 class Access {
@@ -30,21 +45,32 @@ public:
   Access& operator=(Access&&) noexcept;
   ~Access();
 
-  /// Errors: WrongState (ended before), the backend's, Io.
-  [[nodiscard]] Status end();
+  /// What was pending at the begin and was left to the device to wait for. Where the program submits to a
+  /// queue of its own, the backend's typed header has these as what that submission takes (semaphores).
+  [[nodiscard]] std::span<const Fence> waits() const noexcept { return waits_; }
 
-  Access(std::shared_ptr<core::AttachmentState> attachment,
-         Usage usage) noexcept;  ///< for the runtime itself
+  /// Ends the turn. signals: the fences of what the caller submitted itself, if any.
+  /// Gives what others must wait for, and do by themselves if they begin an access here; empty if the device
+  /// is done. A fence that can be passed on in no other way is waited for here, counted, for 10 s at most.
+  /// Errors: WrongState (ended before), InvalidArgument (a fence of another runtime), TimedOut, the backend's,
+  /// Io. The turn is over even then.
+  [[nodiscard]] Result<std::vector<Fence>> end(std::span<const Fence> signals = {});
+
+  Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage,
+         std::vector<Fence> waits) noexcept;  ///< for the runtime itself
+  [[nodiscard]] const std::shared_ptr<core::AttachmentState>& state() const noexcept { return attachment_; }
 
 private:
   void abandon() noexcept;
 
   std::shared_ptr<core::AttachmentState> attachment_;  // null once ended
   Usage usage_;
+  std::vector<Fence> waits_;
 };
 
 /// A device's view of attached memory: what dma_buf_map_attachment() gives. It lasts until it is dropped;
-/// made once, used for every frame.
+/// made once, used for every frame. Dropped while the device is still at work, it is kept until that is done
+/// (Runtime::dispatch).
 ///
 /// Threads: thread-safe to read; begin_access as Device.
 class Mapping {
@@ -64,9 +90,13 @@ public:
   /// Device addresses where they are real; empty otherwise.
   [[nodiscard]] std::span<const cw_sg_entry> sg() const noexcept;
 
-  /// Starts the device's turn. usage: Read, Write or ReadWrite.
-  /// Errors: Busy (somebody else has the turn), TimedOut, WrongState (no mapping), DeviceLost.
+  /// Starts the device's turn. usage: Read, Write or ReadWrite. What others left pending on the memory, and
+  /// waits, is waited for: by the device where it can, or else on this thread, counted, until the deadline.
+  /// Errors: Busy (somebody else has the turn), TimedOut, WrongState (no mapping), DeviceLost, Io (for
+  /// reading: the last writer failed), OutOfMemory, OutOfFds. Nothing is begun then.
   [[nodiscard]] Result<Access> begin_access(Usage usage, Deadline deadline) const;
+  [[nodiscard]] Result<Access> begin_access(Usage usage, std::span<const Fence> waits,
+                                            Deadline deadline) const;
 
   explicit Mapping(std::shared_ptr<core::AttachmentState> state) noexcept;  ///< for the runtime itself
 

@@ -12,9 +12,11 @@
 #include <causeway/dma_buf.hpp>
 #include <causeway/exporter.hpp>
 #include <causeway/fd.hpp>
+#include <causeway/fence.hpp>
 #include <causeway/format.hpp>
 #include <causeway/frame.hpp>
 #include <causeway/frame_pool.hpp>
+#include <causeway/host_event.hpp>
 #include <causeway/ledger.hpp>
 #include <causeway/reservation.hpp>
 #include <causeway/result.hpp>

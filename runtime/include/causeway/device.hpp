@@ -24,6 +24,9 @@ enum class Capability : std::uint32_t {
   ImportsMemfd = CW_CAP_IMPORTS_MEMFD,               ///< takes a plain memfd
   ImportsHostPointer = CW_CAP_IMPORTS_HOST_POINTER,  ///< takes a CPU address
   ProducesOnly = CW_CAP_PRODUCES_ONLY,               ///< a source: writes what it likes
+  WaitsSyncFile = CW_CAP_WAITS_SYNC_FILE,            ///< its work can wait for a sync_file
+  WaitsSyncobj = CW_CAP_WAITS_SYNCOBJ,               ///< its work can wait for a syncobj's point
+  WaitsHostEvent = CW_CAP_WAITS_HOST_EVENT,          ///< its work can wait for a program's event
 };
 
 /// How to open a device. Everything is borrowed for the call.

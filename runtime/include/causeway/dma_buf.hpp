@@ -81,10 +81,13 @@ public:
 
   /// Lends the descriptor for as long as this object lives, and settles deferred storage for good. From now
   /// on others may hold the memory, so the runtime takes nothing for granted about it any more ("escaped").
-  /// Errors: the exporter's, if the storage cannot be settled.
-  [[nodiscard]] Result<BorrowedFd> fd() const;
-  /// Gives a descriptor of the caller's own (F_DUPFD_CLOEXEC). Errors: OutOfFds.
-  [[nodiscard]] Result<UniqueFd> dup_fd() const;
+  /// Fences that are pending are put into the kernel's reservation, where others find them; what the kernel
+  /// cannot carry (an event of a program, a device's fence without a sync_file) is waited for first, on the
+  /// CPU, and counted. The default deadline waits for nothing.
+  /// Errors: the exporter's, if the storage cannot be settled; Busy (such a fence is pending at the deadline).
+  [[nodiscard]] Result<BorrowedFd> fd(Deadline deadline = Deadline::now()) const;
+  /// Gives a descriptor of the caller's own (F_DUPFD_CLOEXEC). Errors: OutOfFds, and as fd().
+  [[nodiscard]] Result<UniqueFd> dup_fd(Deadline deadline = Deadline::now()) const;
 
   /// The CPU's view of everything, mapped once however many ask, and cached: the kernel's vmap with its
   /// vmapping_counter. Errors: Unsupported (the exporter refuses mmap), OutOfMemory.
@@ -108,7 +111,8 @@ public:
 
   /// Attaches the plain bytes to a device; images are attached as a Frame.
   /// Errors: the backend's, and InvalidArgument for a device of another runtime.
-  [[nodiscard]] Result<Attachment> attach(const Device& device, Usage usage) const;
+  [[nodiscard]] Result<Attachment> attach(const Device& device, Usage usage,
+                                          ImplicitSync sync = ImplicitSync::Auto) const;
 
   bool operator==(const DmaBuf& other) const noexcept { return state_ == other.state_; }
 

@@ -45,7 +45,8 @@ public:
   /// Starts the CPU's turn on all objects, all or none. Errors: as CpuMapping::begin.
   [[nodiscard]] Result<CpuAccess> begin_cpu_access(Usage usage, Deadline deadline) const;
   /// Errors: the backend's, and InvalidArgument for a device of another runtime.
-  [[nodiscard]] Result<Attachment> attach(const Device& device, Usage usage) const;
+  [[nodiscard]] Result<Attachment> attach(const Device& device, Usage usage,
+                                          ImplicitSync sync = ImplicitSync::Auto) const;
 
   explicit Frame(std::shared_ptr<const core::FrameState> state) noexcept;  ///< for the runtime itself
   [[nodiscard]] const std::shared_ptr<const core::FrameState>& state() const noexcept { return state_; }

@@ -6,6 +6,7 @@
 #include <causeway/counters.hpp>
 #include <causeway/device.hpp>
 #include <causeway/dma_buf.hpp>
+#include <causeway/fence.hpp>
 #include <causeway/frame_pool.hpp>
 #include <causeway/ledger.hpp>
 #include <causeway/result.hpp>
@@ -137,6 +138,14 @@ public:
   [[nodiscard]] Result<Frame> allocate_frame(const FrameDesc& desc, Usage usage, std::string_view exporter,
                                              std::string_view name = "causeway",
                                              CallSite where = CallSite::current());
+
+  /// Runs the callbacks of the kernel's and the devices' fences that have signalled, on this thread, and lets
+  /// go of mappings whose devices are done meanwhile. Gives how many fences that were. Call it when
+  /// dispatch_readiness() is ready, or now and then.
+  std::size_t dispatch();
+  /// A descriptor that is ready when dispatch() has callbacks to run; for the caller's own poll loop, for as
+  /// long as it likes. Errors: OutOfFds, Unsupported (a callback waits for a fence without a descriptor).
+  [[nodiscard]] Result<Pollable> dispatch_readiness();
 
   /// All buffers that live, oldest first: the kernel's debugfs dma_buf/bufinfo. When the last handle to a
   /// runtime goes while buffers live, the same is logged as a warning: they keep working, and hold the

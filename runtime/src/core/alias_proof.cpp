@@ -264,7 +264,7 @@ Result<AliasVerdict> prove_alias(AttachmentState& attachment) {
   if (!can_be_asked || attachment.imported_read_only()) {
     return AliasVerdict::Unknown;
   }
-  if (auto begun = frame.begin_turn(Usage::ReadWrite, Deadline::in(kPatience), false); !begun) {
+  if (auto begun = frame.take_turns(Usage::ReadWrite, Deadline::in(kPatience)); !begun) {
     return std::move(begun.error()).within("the alias proof needs the buffer for itself");
   }
   Proof proof(attachment);
@@ -272,8 +272,7 @@ Result<AliasVerdict> prove_alias(AttachmentState& attachment) {
   if (proof.has_spots()) {
     verdict = producer ? proof.run_producer() : proof.run();
   }
-  // Without SYNC, which the proof has done by itself, giving back a turn cannot fail.
-  static_cast<void>(frame.end_turn(Usage::ReadWrite, false));
+  frame.release_turns(Usage::ReadWrite);
   if (!verdict && verdict.error().code() == Errc::Unsupported) {
     return AliasVerdict::Unknown;
   }

@@ -83,19 +83,25 @@ std::span<const cw_sg_entry> Mapping::sg() const noexcept {
 }
 
 Result<Access> Mapping::begin_access(Usage usage, Deadline deadline) const {
+  return begin_access(usage, {}, deadline);
+}
+
+Result<Access> Mapping::begin_access(Usage usage, std::span<const Fence> waits, Deadline deadline) const {
   if (state_ == nullptr) {
     return Error(
         Errc::WrongState, "Mapping::begin_access",
         "there is no mapping: the device took no part in this negotiation, or the mapping was moved away");
   }
-  if (auto begun = state_->begin_access(usage, deadline); !begun) {
+  auto begun = state_->begin_access(usage, waits, deadline);
+  if (!begun) {
     return std::move(begun.error());
   }
-  return Access(state_, usage);
+  return Access(state_, usage, std::vector<Fence>(begun->begin(), begun->end()));
 }
 
-Access::Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage) noexcept
-    : attachment_(std::move(attachment)), usage_(usage) {}
+Access::Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage,
+               std::vector<Fence> waits) noexcept
+    : attachment_(std::move(attachment)), usage_(usage), waits_(std::move(waits)) {}
 Access::Access(Access&&) noexcept = default;
 
 Access& Access::operator=(Access&& other) noexcept {
@@ -103,6 +109,7 @@ Access& Access::operator=(Access&& other) noexcept {
     abandon();
     attachment_ = std::move(other.attachment_);
     usage_ = other.usage_;
+    waits_ = std::move(other.waits_);
   }
   return *this;
 }
@@ -111,23 +118,22 @@ Access::~Access() {
   abandon();
 }
 
-Status Access::end() {
+Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
   if (attachment_ == nullptr) {
     return Error(Errc::WrongState, "Access::end", "this access was ended before; an access ends once");
   }
   const auto attachment = std::move(attachment_);
   attachment_ = nullptr;
-  return attachment->end_access(usage_);
+  auto left = attachment->end_access(usage_, signals);
+  if (!left) {
+    return std::move(left.error());
+  }
+  return std::vector<Fence>(left->begin(), left->end());
 }
 
 void Access::abandon() noexcept {
-  if (attachment_ == nullptr) {
-    return;
-  }
-  const auto runtime = attachment_->device_state().runtime();
-  if (auto ended = end(); !ended) {
-    runtime->log(LogLevel::Error,
-                 "a device's access was dropped and could not be ended: " + ended.error().message());
+  if (const auto attachment = std::exchange(attachment_, nullptr)) {
+    attachment->lose_access(usage_);
   }
 }
 

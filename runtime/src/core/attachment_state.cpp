@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "core/alias_proof.hpp"
@@ -13,6 +14,9 @@
 
 namespace causeway::core {
 namespace {
+
+/// How long the end of a mapping waits for its device once no runtime is there to reap it later.
+constexpr std::chrono::seconds kRetirePatience{2};
 
 Status check_memory(const DeviceState& device, const BufferState& buffer, Usage usage) {
   if (!buffer.backing().is_dma_buf && !device.has(Capability::ImportsMemfd) &&
@@ -57,7 +61,7 @@ cw_object object_for(BufferState& buffer, bool give_pinnable) {
 
 Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr<DeviceState> device,
                                                                  std::shared_ptr<const FrameState> frame,
-                                                                 Usage usage) {
+                                                                 Usage usage, ImplicitSync sync) {
   if (auto here = device->runtime()->check_process("attach"); !here) {
     return std::move(here.error());
   }
@@ -90,7 +94,7 @@ Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr
     needs = std::move(*asked);
   }
   auto attachment =
-      std::make_shared<AttachmentState>(std::move(device), std::move(frame), usage, std::move(needs));
+      std::make_shared<AttachmentState>(std::move(device), std::move(frame), usage, sync, std::move(needs));
   for (BufferState* buffer : attachment->frame_->in_order()) {
     if (auto listed = buffer->add_attachment(*attachment); !listed) {
       return std::move(listed.error());
@@ -109,10 +113,11 @@ Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr
 }
 
 AttachmentState::AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame,
-                                 Usage usage, Constraints needs)
+                                 Usage usage, ImplicitSync sync, Constraints needs)
     : device_(std::move(device)),
       frame_(std::move(frame)),
       usage_(usage),
+      sync_(sync),
       needs_(std::move(needs)),
       mapping_(plugin::sized<cw_mapping>()) {}
 
@@ -126,6 +131,7 @@ AttachmentState::~AttachmentState() {
   }
   for (std::size_t i = 0; i < listed_; ++i) {
     frame_->in_order()[i]->remove_attachment(*this);
+    frame_->in_order()[i]->fences().prune();  // a fence of this device would keep it open
   }
 }
 
@@ -194,6 +200,7 @@ bool AttachmentState::through_cpu() const noexcept {
 }
 
 Status AttachmentState::map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
+  device_state().runtime()->retired().reap(Deadline::now());
   const std::lock_guard lock(map_mutex_);
   return map_locked(direction, allow_copy, known);
 }
@@ -217,7 +224,7 @@ Status AttachmentState::try_map(Direction direction, bool allow_copy) {
     if (!buffer->settled()) {
       continue;
     }
-    auto ready = buffer->poll_fences(Usage::Write, Deadline::now());
+    auto ready = buffer->fences_done(Usage::Write);
     if (!ready) {
       return std::move(ready.error());
     }
@@ -231,6 +238,12 @@ Status AttachmentState::try_map(Direction direction, bool allow_copy) {
 Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
   if (auto here = device_state().runtime()->check_process("Attachment::map"); !here) {
     return here;
+  }
+  if (mapped_ && holds_.load(std::memory_order_acquire) == 0) {
+    return Error(Errc::Busy, "Attachment::map",
+                 fmt::format("{} is still at work on the former mapping of this attachment; it goes once the "
+                             "device is done",
+                             device_.name()));
   }
   if (mapped_) {
     return Error(Errc::WrongState, "Attachment::map",
@@ -284,11 +297,37 @@ void AttachmentState::let_go() noexcept {
   if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
     return;
   }
+  if (!device_is_done(Deadline::now())) {
+    if (device_state().runtime()->retired().add(shared_from_this())) {
+      return;
+    }
+    static_cast<void>(device_is_done(Deadline::in(kRetirePatience)));  // the runtime has gone: nobody reaps
+  }
+  unmap_retired();
+}
+
+void AttachmentState::unmap_retired() noexcept {
   const std::lock_guard lock(map_mutex_);
   mapped_ = false;
   import_path_ = nullptr;
   verdict_ = AliasVerdict::Unknown;
   unmap();
+}
+
+bool AttachmentState::device_is_done(Deadline deadline) {
+  FenceRefs work;
+  {
+    const std::lock_guard lock(work_mutex_);
+    work = work_;
+  }
+  for (const auto& fence : work) {
+    if (auto done = fence->settle(deadline); done && !*done) {
+      return false;
+    }
+  }
+  const std::lock_guard lock(work_mutex_);
+  work_.clear();
+  return true;
 }
 
 void AttachmentState::unmap() noexcept {
@@ -302,44 +341,6 @@ void AttachmentState::unmap() noexcept {
   static_cast<void>(unmapped);  // unmap has no failure
   mapping_ = plugin::sized<cw_mapping>();
   end_mappings(frame_->in_order().size());
-}
-
-Status AttachmentState::begin_access(Usage usage, Deadline deadline) {
-  if (auto sound = check_turn_usage(usage); !sound) {
-    return sound;
-  }
-  if ((bits(usage) & bits(usage_)) != bits(usage)) {
-    return Error(Errc::InvalidArgument, "begin_access",
-                 fmt::format("{} was attached for {} alone, and {} was asked for; attach it with that usage",
-                             device_.name(), writes(usage_) ? "writing" : "reading",
-                             writes(usage) ? "writing" : "reading"));
-  }
-  if (auto begun = frame_->begin_turn(usage, deadline, through_cpu()); !begun) {
-    return begun;
-  }
-  auto begin = plugin::sized<cw_access_begin>();
-  begin.usage = bits(usage);
-  auto begun = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
-    return table.begin_access(self, handle_, &begin, error);
-  });
-  if (!begun) {
-    if (auto ended = frame_->end_turn(usage, through_cpu()); !ended) {
-      device_state().runtime()->log(LogLevel::Error, ended.error().message());
-    }
-    return begun;
-  }
-  holds_.fetch_add(1, std::memory_order_relaxed);  // the caller's Mapping holds it now
-  return {};
-}
-
-Status AttachmentState::end_access(Usage usage) {
-  auto end = plugin::sized<cw_access_end>();
-  auto ended = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
-    return table.end_access(self, handle_, &end, error);
-  });
-  auto given_back = frame_->end_turn(usage, through_cpu());
-  let_go();
-  return ended ? std::move(given_back) : std::move(ended);
 }
 
 }  // namespace causeway::core

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "core/device_state.hpp"
@@ -29,15 +30,16 @@ namespace causeway::core {
 
 /// What is behind an Attachment, its Mapping and their Accesses: it lives as long as any of them, and lets
 /// the device go at its end. Threads: thread-safe.
-class AttachmentState {
+class AttachmentState : public std::enable_shared_from_this<AttachmentState> {
 public:
   /// Errors: InvalidArgument (device of another runtime), Unsupported (memory the device cannot take), and
   /// the backend's.
   [[nodiscard]] static Result<std::shared_ptr<AttachmentState>> attach(
-      std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame, Usage usage);
+      std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame, Usage usage,
+      ImplicitSync sync);
 
   AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame, Usage usage,
-                  Constraints needs);
+                  ImplicitSync sync, Constraints needs);
   AttachmentState(const AttachmentState&) = delete;
   AttachmentState& operator=(const AttachmentState&) = delete;
   ~AttachmentState();
@@ -64,11 +66,34 @@ public:
   /// another may be made.
   void drop_mapping() noexcept;
 
-  [[nodiscard]] Status begin_access(Usage usage, Deadline deadline);
-  [[nodiscard]] Status end_access(Usage usage);
+  /// What the device was told to wait for. (device_turn.cpp)
+  [[nodiscard]] Result<FenceRefs> begin_access(Usage usage, std::span<const Fence> waits, Deadline deadline);
+  /// What others must wait for. The turn is over, whatever is answered.
+  [[nodiscard]] Result<FenceRefs> end_access(Usage usage, std::span<const Fence> given);
+  /// The turn of an access that was dropped without its end.
+  void lose_access(Usage usage) noexcept;
+
+  /// Whether the work that accesses left with the device is done by the deadline.
+  [[nodiscard]] bool device_is_done(Deadline deadline);
+  /// For the retire list, which held the mapping until then.
+  void unmap_retired() noexcept;
 
 private:
   [[nodiscard]] bool through_cpu() const noexcept;
+  [[nodiscard]] bool bracketed() const noexcept { return through_cpu() && frame_->needs_sync(); }
+  // The parts of begin_access and end_access.
+  [[nodiscard]] Status check_access(Usage usage, std::span<const Fence> waits) const;
+  [[nodiscard]] Result<FenceRefs> collect_waits(Usage usage, std::span<const Fence> waits, Deadline deadline);
+  [[nodiscard]] Status add_kernel_wait(BufferState& buffer, Usage usage, Deadline deadline, FenceRefs& waits);
+  [[nodiscard]] Result<FenceRefs> split_waits(FenceRefs waits, Deadline deadline);
+  [[nodiscard]] std::shared_ptr<FenceState> as_device_takes_it(const std::shared_ptr<FenceState>& fence);
+  [[nodiscard]] Status prepare_memory(Usage usage, Deadline deadline);
+  [[nodiscard]] Status tell_device(Usage usage, const FenceRefs& waits, Deadline deadline);
+  [[nodiscard]] Result<FenceRefs> take_signals(std::span<const Fence> given);
+  [[nodiscard]] Status finish_memory(Usage usage, const FenceRefs& signals);
+  [[nodiscard]] Status publish(Usage usage, const FenceRefs& signals);
+  void unreserve() noexcept;
+  void warn_of_missing_fences(const FenceRefs& signals);
   [[nodiscard]] Status map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known);
   /// The backend imports the memory: at once, or when deferred storage is settled.
   [[nodiscard]] Status import();
@@ -80,6 +105,7 @@ private:
   Device device_;
   std::shared_ptr<const FrameState> frame_;
   Usage usage_;
+  ImplicitSync sync_;
   Constraints needs_;
   cw_attachment* handle_ = nullptr;                // null until imported
   std::size_t listed_ = 0;                         // on how many buffers' lists of attachments this is
@@ -91,6 +117,8 @@ private:
   Direction direction_ = Direction::Bidirectional;
   cw_mapping mapping_;
   std::atomic<AliasVerdict> verdict_{AliasVerdict::Unknown};
+  std::mutex work_mutex_;
+  FenceRefs work_;  // what accesses left with the device, for the end of the mapping
 };
 
 }  // namespace causeway::core

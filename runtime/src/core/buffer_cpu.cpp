@@ -2,7 +2,6 @@
 //
 // The CPU's side of a buffer: its mappings, and the bracket of SYNC START and END.
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <utility>
@@ -145,15 +144,6 @@ bool BufferState::takes_writes(std::span<std::byte> range) const {
   return !ranges_for_reading_.contains(range.data());
 }
 
-Result<bool> BufferState::poll_fences(Usage usage, Deadline deadline) const {
-  if (!backing().is_dma_buf) {
-    return true;  // shared memory has no fences of the kernel
-  }
-  // POLLIN: the writers are done; POLLOUT: everybody is (dma-buf.rst, "Implicit Fence Poll Support").
-  const short event = writes(usage) ? POLLOUT : POLLIN;
-  return runtime_->kernel().poll(backing().fd, event, deadline);
-}
-
 Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
   if (auto settled = settle(); !settled) {
     return settled;
@@ -165,6 +155,9 @@ Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
                     "descriptor with O_RDWR",
                     name_));
   }
+  if (auto paid = pay_debts(); !paid) {
+    return paid;
+  }
   if (has(ExporterOp::CpuAccess)) {
     const std::lock_guard lock(mutex_);
     return exporter_->begin_cpu_access(usage, deadline);
@@ -173,18 +166,8 @@ Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
     return {};  // plain shared memory: no caches to tend, no fences
   }
   // START would wait for fences by itself, but without a deadline.
-  auto ready = poll_fences(usage, Deadline::now());
-  if (ready && !*ready) {
-    runtime_->tally().add_cpu_wait();
-    ready = poll_fences(usage, deadline);
-  }
-  if (!ready) {
-    return std::move(ready.error());
-  }
-  if (!*ready) {
-    return Error(Errc::TimedOut, "begin_cpu_access",
-                 fmt::format("a device still {} buffer \"{}\" at the deadline",
-                             writes(usage) ? "uses" : "writes to", name_));
+  if (auto ready = wait_for_kernel(usage, deadline); !ready) {
+    return ready;
   }
   if (auto started = uapi::sync_start(runtime_->kernel(), backing().fd, usage); !started) {
     return started;

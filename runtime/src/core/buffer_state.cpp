@@ -140,6 +140,7 @@ BufferState::BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info,
       made_at_(where) {}
 
 BufferState::~BufferState() {
+  settle_debts_at_end();
   // Before the descriptor is closed: until then no other object can have this identity.
   runtime_->buffers().forget(*this);
   drop_cpu_mapping_locked();
@@ -262,6 +263,9 @@ Status BufferState::add_attachment(AttachmentState& attachment) {
     }
   }
   attachments_.push_back(&attachment);
+  if (attachment.device().has(Capability::ImplicitFences)) {
+    implicit_attachments_.fetch_add(1, std::memory_order_relaxed);
+  }
   return {};
 }
 
@@ -272,6 +276,9 @@ void BufferState::remove_attachment(AttachmentState& attachment) noexcept {
     return;
   }
   attachments_.erase(place);
+  if (attachment.device().has(Capability::ImplicitFences)) {
+    implicit_attachments_.fetch_sub(1, std::memory_order_relaxed);
+  }
   if (has(ExporterOp::Attach)) {
     exporter_->detach(attachment.request());
   }
@@ -342,7 +349,7 @@ Status BufferState::move_to(std::string_view exporter) {
                  fmt::format("buffer \"{}\" cannot be moved; its place is held by {}", name_, holders));
   }
   if (settled()) {
-    if (auto idle = poll_fences(Usage::Write, Deadline::now()); !idle) {
+    if (auto idle = fences_done(Usage::Write); !idle) {
       return std::move(idle.error());
     } else if (!*idle) {
       return Error(Errc::Busy, "DmaBuf::move_to",

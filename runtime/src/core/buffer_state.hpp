@@ -19,11 +19,13 @@
 
 #include "core/access_state.hpp"
 #include "core/allocator.hpp"
+#include "core/fence_list.hpp"
 #include "uapi/kernel.hpp"
 
 namespace causeway::core {
 
 class AttachmentState;
+class DeviceState;
 class RuntimeState;
 class StorageExporter;
 
@@ -102,12 +104,50 @@ public:
   /// False for a part that was mapped while the buffer was read-only.
   [[nodiscard]] bool takes_writes(std::span<std::byte> range) const;
 
-  /// A turn of someone who works through a CPU mapping: waits for the kernel's fences, then SYNC START.
-  /// The access state is the caller's business.
+  /// Whether the CPU's accesses are to be bracketed with SYNC.
+  [[nodiscard]] bool needs_sync() const noexcept {
+    return has(ExporterOp::CpuAccess) || (settled() && backing().is_dma_buf);
+  }
+  /// SYNC START for someone who works through a CPU mapping: waits for the kernel's fences first, since START
+  /// would do so without a deadline. The turn, and the fences that are kept here, are the caller's business.
   [[nodiscard]] Status begin_cpu(Usage usage, Deadline deadline);
   [[nodiscard]] Status end_cpu(Usage usage);
-  /// Whether the kernel's fences allow usage, now or by the deadline.
-  [[nodiscard]] Result<bool> poll_fences(Usage usage, Deadline deadline) const;
+
+  /// The fences of its reservation that are kept here.
+  [[nodiscard]] FenceList& fences() noexcept { return fences_; }
+  /// Whether all fences, ours and the kernel's, allow usage now.
+  [[nodiscard]] Result<bool> fences_done(Usage usage);
+  /// Waits for them on this thread, counted. Errors: TimedOut, Io.
+  [[nodiscard]] Status wait_for_fences(Usage usage, Deadline deadline);
+  /// Whether the kernel's fences alone allow usage, now or by the deadline.
+  [[nodiscard]] Result<bool> poll_kernel(Usage usage, Deadline deadline) const;
+  /// Errors: Io if the last writer failed.
+  [[nodiscard]] Status check_content() const;
+
+  /// Whether somebody else may look for fences in the kernel's reservation, or put some there.
+  [[nodiscard]] bool shares_kernel_fences() const noexcept {
+    return settled() && backing().is_dma_buf &&
+           (escaped() || implicit_attachments_.load(std::memory_order_relaxed) != 0);
+  }
+  /// Puts the fences that are pending into the kernel's reservation, and waits for those that cannot go there;
+  /// pays all debts of SYNC. Errors: Busy (one is pending at the deadline).
+  [[nodiscard]] Status hand_fences_to_kernel(Deadline deadline);
+  /// One fence. It is waited for, counted, where the kernel cannot carry it. Errors: TimedOut, Io.
+  [[nodiscard]] Status hand_to_kernel(FenceState& fence, Usage usage, Deadline deadline);
+
+  /// A device that works through the CPU is not done yet when its access ends: its SYNC END is owed until
+  /// then. expect_debt makes room for one, so that owe_end cannot fail. Errors: OutOfMemory.
+  [[nodiscard]] Status expect_debt();
+  void owe_end(Usage usage, FenceRefs until) noexcept;
+  /// Pays what is due. Errors: Io.
+  [[nodiscard]] Status pay_debts();
+  /// Pays everything; waits, counted, for who is not done yet. Errors: TimedOut, Io.
+  [[nodiscard]] Status pay_all_debts(Deadline deadline);
+
+  /// A device's access was dropped without its end: its turn stays taken until the device is idle.
+  void lose(std::shared_ptr<DeviceState> device, Usage usage);
+  /// Gives such turns back if their devices are idle by the deadline. Errors: DeviceLost.
+  [[nodiscard]] Status recover_lost(Deadline deadline);
 
   [[nodiscard]] Status move_to(std::string_view exporter);
 
@@ -117,10 +157,13 @@ public:
 private:
   [[nodiscard]] Status settle_locked();
   [[nodiscard]] Result<uapi::MappedRange> map_whole_locked(const Backing& backing, bool writable) const;
+  /// Counted if it had to wait. Errors: TimedOut, Io.
+  [[nodiscard]] Status wait_for_kernel(Usage usage, Deadline deadline);
   [[nodiscard]] Status take_backing(const Backing& backing);
   [[nodiscard]] std::vector<AttachmentRequest> requests_locked() const;
   [[nodiscard]] std::string holders_locked() const;
   void drop_cpu_mapping_locked() noexcept;
+  void settle_debts_at_end() noexcept;
 
   const std::shared_ptr<RuntimeState> runtime_;
   const std::unique_ptr<Exporter> exporter_;
@@ -147,6 +190,17 @@ private:
   std::uint64_t mapping_unit_ = uapi::kPageSize;  // of mmap(2) on the descriptor
   uapi::MappedRange mapping_;
   uapi::MappedRange outlived_mapping_;  // for reading; its addresses may still be in use
+  struct Debt {
+    Usage usage;
+    FenceRefs until;
+  };
+  std::vector<Debt> debts_;
+  std::size_t expected_debts_ = 0;
+  struct LostTurn {
+    std::shared_ptr<DeviceState> device;
+    Usage usage;
+  };
+  std::vector<LostTurn> lost_;
 
   std::atomic<const Backing*> shown_{&backing_};
   std::atomic<bool> read_only_{false};
@@ -154,6 +208,8 @@ private:
   std::atomic<bool> escaped_{false};
   std::atomic<std::byte*> address_{nullptr};
   AccessState access_;
+  FenceList fences_;
+  std::atomic<std::uint32_t> implicit_attachments_{0};  // devices that put fences there by themselves
 };
 
 }  // namespace causeway::core

@@ -35,7 +35,7 @@ Result<CpuAccess> begin_cpu_turn(const std::shared_ptr<const FrameState>& frame,
   if (auto sound = check_turn_usage(usage); !sound) {
     return std::move(sound.error());
   }
-  if (auto begun = frame->begin_turn(usage, deadline, true); !begun) {
+  if (auto begun = frame->begin_cpu_turn(usage, deadline); !begun) {
     return std::move(begun.error());
   }
   return CpuAccess(frame, usage);
@@ -132,7 +132,7 @@ Status CpuAccess::end() {
   }
   const auto frame = std::move(frame_);
   frame_ = nullptr;
-  return frame->end_turn(usage_, true);
+  return frame->end_cpu_turn(usage_);
 }
 
 void CpuAccess::abandon() noexcept {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/device_slots.hpp"
+#include "core/fence_state.hpp"
 #include "core/runtime_state.hpp"
 
 namespace causeway {
@@ -92,6 +93,24 @@ DeviceState::~DeviceState() {
     table_.close(handle_);
   }
   give_device_slot(slot_);
+}
+
+std::uint64_t DeviceState::fence_context(std::uint64_t handle) {
+  const std::lock_guard lock(contexts_mutex_);
+  const auto [place, added] = contexts_.try_emplace(handle, 0);
+  if (added) {
+    place->second = next_fence_context();
+  }
+  return place->second;
+}
+
+Status DeviceState::wait_idle(Deadline deadline) {
+  if (table_.wait_idle == nullptr) {
+    return {};  // it works only while an operation of its own runs
+  }
+  auto failure = plugin::sized<cw_error>();
+  const auto status = table_.wait_idle(handle_, to_nanoseconds(deadline), &failure);
+  return status == CW_OK ? Status() : plugin::take_error(status, failure).within(info_.name);
 }
 
 }  // namespace core

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <causeway/deadline.hpp>
 #include <causeway/device.hpp>
 #include <causeway/plugin/backend.hpp>
 #include <causeway/result.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -55,6 +59,13 @@ public:
     return lock.owns_lock();
   }
 
+  /// Which of this process's timelines the device's fences with that handle belong to.
+  [[nodiscard]] std::uint64_t fence_context(std::uint64_t handle);
+  /// True for the first caller only: what is said once of each device.
+  [[nodiscard]] bool first_to_warn() noexcept { return !warned_.exchange(true, std::memory_order_relaxed); }
+  /// Waits until the device has done what it was given. Errors: TimedOut, DeviceLost.
+  [[nodiscard]] Status wait_idle(Deadline deadline);
+
 private:
   std::shared_ptr<RuntimeState> runtime_;
   const cw_backend& table_;  // lives in the runtime
@@ -62,7 +73,18 @@ private:
   std::uint32_t slot_;
   DeviceInfo info_;
   std::mutex mutex_;
+  std::mutex contexts_mutex_;
+  std::map<std::uint64_t, std::uint64_t> contexts_;  // by the handle of the device's timeline
+  std::atomic<bool> warned_{false};
 };
+
+/// A deadline as the edge has it: nanoseconds on CLOCK_MONOTONIC.
+[[nodiscard]] inline std::int64_t to_nanoseconds(Deadline deadline) noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.when().time_since_epoch()).count();
+}
+[[nodiscard]] inline Deadline from_nanoseconds(std::int64_t nanoseconds) noexcept {
+  return Deadline(Deadline::Clock::time_point(std::chrono::nanoseconds(nanoseconds)));
+}
 
 /// The C struct of the edge as a value of ours.
 [[nodiscard]] DeviceInfo device_info_from(const cw_backend& backend, const cw_device_info& info);

@@ -54,17 +54,20 @@ bool DmaBuf::has_pinnable_view() const noexcept {
   return state_->settled() && state_->backing().pinnable.valid();
 }
 
-Result<BorrowedFd> DmaBuf::fd() const {
+Result<BorrowedFd> DmaBuf::fd(Deadline deadline) const {
   // Escaped first: from then on nobody moves the storage that is about to be shown.
   state_->mark_escaped();
   if (auto settled = state_->settle(); !settled) {
     return std::move(settled.error());
   }
+  if (auto handed = state_->hand_fences_to_kernel(deadline); !handed) {
+    return std::move(handed.error());
+  }
   return state_->backing().fd;
 }
 
-Result<UniqueFd> DmaBuf::dup_fd() const {
-  auto lent = fd();
+Result<UniqueFd> DmaBuf::dup_fd(Deadline deadline) const {
+  auto lent = fd(deadline);
   if (!lent) {
     return std::move(lent.error());
   }
@@ -108,8 +111,8 @@ Status DmaBuf::move_to(std::string_view exporter) const {
   return state_->move_to(exporter);
 }
 
-Result<Attachment> DmaBuf::attach(const Device& device, Usage usage) const {
-  auto state = core::AttachmentState::attach(device.state(), core::FrameState::over(*this), usage);
+Result<Attachment> DmaBuf::attach(const Device& device, Usage usage, ImplicitSync sync) const {
+  auto state = core::AttachmentState::attach(device.state(), core::FrameState::over(*this), usage, sync);
   if (!state) {
     return std::move(state.error());
   }

@@ -42,8 +42,8 @@ Result<CpuAccess> Frame::begin_cpu_access(Usage usage, Deadline deadline) const 
   return core::begin_cpu_access(state_, usage, deadline);
 }
 
-Result<Attachment> Frame::attach(const Device& device, Usage usage) const {
-  auto state = core::AttachmentState::attach(device.state(), state_, usage);
+Result<Attachment> Frame::attach(const Device& device, Usage usage, ImplicitSync sync) const {
+  auto state = core::AttachmentState::attach(device.state(), state_, usage, sync);
   if (!state) {
     return std::move(state.error());
   }
@@ -75,7 +75,7 @@ std::shared_ptr<const FrameState> FrameState::over(const DmaBuf& buffer) {
   return std::make_shared<const FrameState>(std::move(layout), std::vector<DmaBuf>{buffer});
 }
 
-Status FrameState::begin_turn(Usage usage, Deadline deadline, bool through_cpu) const {
+Status FrameState::take_turns(Usage usage, Deadline deadline) const {
   if (auto here = runtime()->check_process("begin_access"); !here) {
     return here;
   }
@@ -83,47 +83,96 @@ Status FrameState::begin_turn(Usage usage, Deadline deadline, bool through_cpu) 
   Status failure;
   for (BufferState* buffer : in_order_) {
     if (!buffer->access().try_begin(usage)) {
-      failure =
-          Error(Errc::Busy, "begin_access",
-                fmt::format("buffer \"{}\" is {} by somebody else in this process; end that access first",
-                            buffer->name(), writes(usage) ? "in use" : "being written"));
-      break;
-    }
-    if (through_cpu) {
-      if (auto begun = buffer->begin_cpu(usage, deadline); !begun) {
-        buffer->access().end(usage);
-        failure = std::move(begun);
+      failure = buffer->recover_lost(deadline);
+      if (failure && !buffer->access().try_begin(usage)) {
+        failure =
+            Error(Errc::Busy, "begin_access",
+                  fmt::format("buffer \"{}\" is {} by somebody else in this process; end that access first",
+                              buffer->name(), writes(usage) ? "in use" : "being written"));
+      }
+      if (!failure) {
         break;
       }
     }
     ++taken;
   }
-  if (taken == in_order_.size()) {
-    return {};
-  }
-  while (taken > 0) {
-    BufferState* buffer = in_order_[--taken];
-    if (through_cpu) {
-      if (auto ended = buffer->end_cpu(usage); !ended) {
-        runtime()->log(LogLevel::Error, ended.error().message());
-      }
-    }
-    buffer->access().end(usage);
+  while (!failure && taken > 0) {
+    in_order_[--taken]->access().end(usage);
   }
   return failure;
 }
 
-Status FrameState::end_turn(Usage usage, bool through_cpu) const {
-  Status first;
+void FrameState::release_turns(Usage usage) const noexcept {
   for (BufferState* buffer : in_order_) {
-    if (through_cpu) {
-      if (auto ended = buffer->end_cpu(usage); !ended && first) {
-        first = std::move(ended);
-      }
-    }
     buffer->access().end(usage);
   }
+}
+
+Status FrameState::begin_cpu_turn(Usage usage, Deadline deadline) const {
+  if (auto taken = take_turns(usage, deadline); !taken) {
+    return taken;
+  }
+  Status ready;
+  for (BufferState* buffer : in_order_) {
+    ready = buffer->wait_for_fences(usage, deadline);
+    if (ready && reads(usage)) {
+      ready = buffer->check_content();
+    }
+    if (!ready) {
+      break;
+    }
+  }
+  if (ready) {
+    ready = start_sync(usage, deadline);
+  }
+  if (!ready) {
+    release_turns(usage);
+  }
+  return ready;
+}
+
+Status FrameState::end_cpu_turn(Usage usage) const {
+  auto ended = end_sync(usage);
+  if (ended && writes(usage)) {
+    for (BufferState* buffer : in_order_) {
+      buffer->fences().note_written(0);
+    }
+  }
+  release_turns(usage);
+  return ended;
+}
+
+Status FrameState::start_sync(Usage usage, Deadline deadline) const {
+  std::size_t begun = 0;
+  Status failure;
+  for (BufferState* buffer : in_order_) {
+    failure = buffer->begin_cpu(usage, deadline);
+    if (!failure) {
+      break;
+    }
+    ++begun;
+  }
+  while (!failure && begun > 0) {
+    if (auto ended = in_order_[--begun]->end_cpu(usage); !ended) {
+      runtime()->log(LogLevel::Error, ended.error().message());
+    }
+  }
+  return failure;
+}
+
+Status FrameState::end_sync(Usage usage) const {
+  Status first;
+  for (BufferState* buffer : in_order_) {
+    if (auto ended = buffer->end_cpu(usage); !ended && first) {
+      first = std::move(ended);
+    }
+  }
   return first;
+}
+
+bool FrameState::needs_sync() const noexcept {
+  return std::any_of(in_order_.begin(), in_order_.end(),
+                     [](const BufferState* buffer) { return buffer->needs_sync(); });
 }
 
 }  // namespace core

@@ -27,10 +27,22 @@ public:
     return in_order_.front()->runtime();
   }
 
-  /// Takes a turn on all objects or on none; through_cpu brackets each with SYNC.
-  [[nodiscard]] Status begin_turn(Usage usage, Deadline deadline, bool through_cpu) const;
+  /// Takes a turn on all objects or on none. deadline: for a device that lost an access to get idle.
+  /// Errors: Busy, DeviceLost, WrongState.
+  [[nodiscard]] Status take_turns(Usage usage, Deadline deadline) const;
+  void release_turns(Usage usage) const noexcept;
+
+  /// The CPU's turn: waits for everybody who works on the objects, and brackets each with SYNC.
+  [[nodiscard]] Status begin_cpu_turn(Usage usage, Deadline deadline) const;
   /// Gives the turn back, whatever happens; the first failure is answered.
-  [[nodiscard]] Status end_turn(Usage usage, bool through_cpu) const;
+  [[nodiscard]] Status end_cpu_turn(Usage usage) const;
+
+  /// SYNC START on each object or on none, for who has the turns already. Errors: TimedOut, Io.
+  [[nodiscard]] Status start_sync(Usage usage, Deadline deadline) const;
+  /// SYNC END on each object, whatever happens; the first failure is answered.
+  [[nodiscard]] Status end_sync(Usage usage) const;
+  /// Whether any object needs SYNC around accesses by the CPU.
+  [[nodiscard]] bool needs_sync() const noexcept;
 
 private:
   FrameLayout layout_;

@@ -4,12 +4,15 @@
 #include <causeway/plugin/backend.hpp>
 
 #include <fmt/format.h>
-#include <sys/eventfd.h>
 
 #include <utility>
 
 #include "core/buffer_state.hpp"
+#include "core/device_fence.hpp"
+#include "core/device_state.hpp"
+#include "core/host_fence.hpp"
 #include "core/runtime_state.hpp"
+#include "core/sync_file_state.hpp"
 
 namespace causeway::core {
 namespace {
@@ -53,42 +56,153 @@ HostServices::HostServices(RuntimeState& runtime) noexcept : runtime_(runtime), 
   table_.event_destroy = [](void* context, const cw_fence* event) {
     static_cast<HostServices*>(context)->destroy_event(*event);
   };
+  table_.fence_wait = [](void* context, const cw_fence* fence, std::int64_t deadline_ns, cw_error* error) {
+    return answer(static_cast<HostServices*>(context)->wait(*fence, from_nanoseconds(deadline_ns)), error);
+  };
+  table_.fence_notify = [](void* context, const cw_fence* event, void (*told)(void*, std::int32_t), void* user,
+                           std::uint32_t* added, cw_error* error) {
+    return answer(static_cast<HostServices*>(context)->notify(*event, told, user, *added), error);
+  };
+}
+
+HostServices::Loan& HostServices::Loan::operator=(Loan&& other) noexcept {
+  std::swap(services_, other.services_);
+  std::swap(handle_, other.handle_);
+  return *this;
+}
+
+HostServices::Loan::~Loan() {
+  if (services_ != nullptr) {
+    services_->forget_event(handle_);
+  }
+}
+
+std::uint64_t HostServices::remember(std::shared_ptr<FenceState> fence) {
+  const std::lock_guard lock(events_mutex_);
+  events_.emplace(next_event_, std::move(fence));
+  return next_event_++;
+}
+
+std::shared_ptr<FenceState> HostServices::event(const cw_fence& event) {
+  const std::lock_guard lock(events_mutex_);
+  const auto found = events_.find(event.handle);
+  return found == events_.end() ? nullptr : found->second;
 }
 
 Status HostServices::create_event(cw_fence& event) {
-  auto fd = runtime_.kernel().eventfd();
+  auto fence = std::make_shared<HostFence>(runtime_.shared_from_this(), FenceState::Place(), Producer::Unknown);
+  auto fd = fence->event_fd();
   if (!fd) {
     return std::move(fd.error());
   }
-  const std::lock_guard lock(events_mutex_);
-  const std::uint64_t handle = next_event_++;
   event = plugin::sized<cw_fence>();
   event.kind = CW_FENCE_HOST_EVENT;
   event.fd = fd->get();
-  event.handle = handle;
-  events_.emplace(handle, Event{.fd = std::move(*fd)});
+  event.handle = remember(std::move(fence));
   return {};
 }
 
 Status HostServices::signal_event(const cw_fence& event, int system_errno) {
-  const std::lock_guard lock(events_mutex_);
-  const auto found = events_.find(event.handle);
-  if (found == events_.end()) {
+  const auto known = std::dynamic_pointer_cast<HostFence>(this->event(event));
+  if (known == nullptr) {
     return Error(Errc::InvalidArgument, "event_signal", fmt::format("there is no event {}", event.handle));
   }
-  if (found->second.signalled) {
-    return Error(Errc::WrongState, "event_signal",
-                 fmt::format("event {} was signalled before", event.handle));
-  }
-  found->second.signalled = true;
-  found->second.system_errno = system_errno;
-  ::eventfd_write(found->second.fd.get(), 1);  // cannot fail: the counter is 0
-  return {};
+  return known->signal(system_errno);
 }
 
 void HostServices::destroy_event(const cw_fence& event) noexcept {
-  const std::lock_guard lock(events_mutex_);
-  events_.erase(event.handle);
+  // Whoever still waits is told that nobody will signal any more.
+  if (const auto known = std::dynamic_pointer_cast<HostFence>(this->event(event));
+      known != nullptr && known->pending()) {
+    static_cast<void>(known->signal(ECANCELED));  // unless it is signalled at this moment
+  }
+  forget_event(event.handle);
+}
+
+void HostServices::forget_event(std::uint64_t handle) noexcept {
+  std::shared_ptr<FenceState> forgotten;  // its end is outside of the lock
+  {
+    const std::lock_guard lock(events_mutex_);
+    const auto found = events_.find(handle);
+    if (found == events_.end()) {
+      return;
+    }
+    forgotten = std::move(found->second);
+    events_.erase(found);
+  }
+}
+
+Result<HostServices::Loan> HostServices::lend(const std::shared_ptr<FenceState>& fence, cw_fence& out) {
+  out = plugin::sized<cw_fence>();
+  out.kind = static_cast<std::uint32_t>(fence->kind());
+  out.fd = -1;
+  if (const auto* device = dynamic_cast<const DeviceFence*>(fence.get())) {
+    out = device->raw();
+    return Loan();
+  }
+  if (const auto* sync_file = dynamic_cast<const SyncFileState*>(fence.get())) {
+    out.fd = sync_file->fd().get();
+    return Loan();
+  }
+  if (auto* own = dynamic_cast<HostFence*>(fence.get())) {
+    auto fd = own->event_fd();
+    if (!fd) {
+      return std::move(fd.error());
+    }
+    out.fd = fd->get();
+  } else if (const auto* remote = dynamic_cast<const RemoteEvent*>(fence.get())) {
+    out.fd = remote->fd().get();
+  }
+  out.handle = remember(fence);
+  return Loan(*this, out.handle);
+}
+
+Status HostServices::wait(const cw_fence& fence, Deadline deadline) {
+  std::shared_ptr<FenceState> known;
+  if (fence.kind == CW_FENCE_SYNC_FILE) {
+    auto imported =
+        SyncFileState::import(runtime_.shared_from_this(), BorrowedFd(fence.fd), Producer::Unknown);
+    if (!imported) {
+      return std::move(imported.error());
+    }
+    known = std::move(*imported);
+  } else if (fence.kind == CW_FENCE_HOST_EVENT) {
+    known = event(fence);
+  }
+  if (known == nullptr) {
+    return Error(Errc::InvalidArgument, "fence_wait",
+                 fmt::format("a fence of kind {} and handle {} is none of this host's", fence.kind, fence.handle));
+  }
+  if (!known->pending()) {
+    return {};
+  }
+  runtime_.tally().add_cpu_wait();
+  auto done = known->settle(deadline);
+  if (!done) {
+    return std::move(done.error());
+  }
+  if (!*done) {
+    return Error(Errc::TimedOut, "fence_wait",
+                 "a fence that the device had to wait for was still pending at the deadline");
+  }
+  return {};
+}
+
+Status HostServices::notify(const cw_fence& event, void (*told)(void*, std::int32_t), void* user,
+                            std::uint32_t& added) {
+  added = 0;
+  if (event.kind != CW_FENCE_HOST_EVENT) {
+    return Error(Errc::Unsupported, "fence_notify",
+                 fmt::format("only events of programs tell by themselves, and this fence is of kind {}; poll it "
+                             "or use fence_wait",
+                             event.kind));
+  }
+  const auto known = this->event(event);
+  if (known == nullptr) {
+    return Error(Errc::InvalidArgument, "fence_notify", fmt::format("there is no event {}", event.handle));
+  }
+  added = known->add_callback([told, user](int error) { told(user, error); }) ? 1 : 0;
+  return {};
 }
 
 }  // namespace causeway::core

@@ -4,14 +4,17 @@
 #include <causeway/plugin/backend_abi.h>
 #include <causeway/result.hpp>
 
+#include <causeway/deadline.hpp>
+
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
-
-#include "causeway/fd.hpp"
+#include <utility>
 
 namespace causeway::core {
 
+class FenceState;
 class RuntimeState;
 
 /// What a runtime offers to its backends: the cw_host table and what stands behind it.
@@ -25,21 +28,40 @@ public:
 
   [[nodiscard]] const cw_host& table() const noexcept { return table_; }
 
+  /// The fence behind an event that a backend made, or that it was lent; null if there is none.
+  [[nodiscard]] std::shared_ptr<FenceState> event(const cw_fence& event);
+
+  /// A fence as it crosses the edge for one call: what a backend may hand back to cw_host meanwhile. The
+  /// descriptor in it is lent. Errors: OutOfFds (an event's descriptor is made when first needed).
+  class Loan {
+  public:
+    Loan() noexcept = default;
+    Loan(HostServices& services, std::uint64_t handle) noexcept : services_(&services), handle_(handle) {}
+    Loan(Loan&& other) noexcept : services_(std::exchange(other.services_, nullptr)), handle_(other.handle_) {}
+    Loan& operator=(Loan&& other) noexcept;
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    ~Loan();
+
+  private:
+    HostServices* services_ = nullptr;
+    std::uint64_t handle_ = 0;
+  };
+  [[nodiscard]] Result<Loan> lend(const std::shared_ptr<FenceState>& fence, cw_fence& out);
+
 private:
   Status create_event(cw_fence& event);
   Status signal_event(const cw_fence& event, int system_errno);
   void destroy_event(const cw_fence& event) noexcept;
-
-  struct Event {
-    UniqueFd fd;
-    bool signalled = false;
-    int system_errno = 0;
-  };
+  void forget_event(std::uint64_t handle) noexcept;
+  Status wait(const cw_fence& fence, Deadline deadline);
+  Status notify(const cw_fence& event, void (*told)(void*, std::int32_t), void* user, std::uint32_t& added);
+  std::uint64_t remember(std::shared_ptr<FenceState> fence);
 
   RuntimeState& runtime_;
   cw_host table_;
   std::mutex events_mutex_;
-  std::map<std::uint64_t, Event> events_;
+  std::map<std::uint64_t, std::shared_ptr<FenceState>> events_;
   std::uint64_t next_event_ = 1;
 };
 

@@ -22,7 +22,8 @@ RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log, std::uint64_t g
     : generation_(generation),
       kernel_(syscalls),
       log_(log ? std::move(log) : Log(&log_to_stderr)),
-      services_(*this) {}
+      services_(*this),
+      dispatcher_(kernel_) {}
 
 RuntimeState::~RuntimeState() = default;
 

@@ -3,6 +3,7 @@
 
 #include <causeway/runtime.hpp>
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,15 +12,17 @@
 
 #include "core/allocator.hpp"
 #include "core/buffer_registry.hpp"
+#include "core/dispatcher.hpp"
 #include "core/fork_guard.hpp"
 #include "core/host_services.hpp"
+#include "core/retire_list.hpp"
 #include "core/tally.hpp"
 #include "uapi/kernel.hpp"
 
 namespace causeway::core {
 
 /// What is behind a Runtime. Threads: thread-safe.
-class RuntimeState {
+class RuntimeState : public std::enable_shared_from_this<RuntimeState> {
 public:
   using Log = std::function<void(LogLevel, std::string_view)>;
 
@@ -44,6 +47,13 @@ public:
   [[nodiscard]] Tally& tally() noexcept { return tally_; }
   [[nodiscard]] BufferRegistry& buffers() noexcept { return buffers_; }
   [[nodiscard]] const BufferRegistry& buffers() const noexcept { return buffers_; }
+  [[nodiscard]] HostServices& services() noexcept { return services_; }
+  /// Fences whose callbacks wait for Runtime::dispatch().
+  [[nodiscard]] Dispatcher& dispatcher() noexcept { return dispatcher_; }
+  /// Mappings that were dropped while their device was still at work.
+  [[nodiscard]] RetireList& retired() noexcept { return retired_; }
+  /// False where the kernel turned out not to know IMPORT_SYNC_FILE (it came with Linux 6.0).
+  [[nodiscard]] std::atomic<bool>& kernel_takes_fences() noexcept { return kernel_takes_fences_; }
   [[nodiscard]] const cw_host* host() const noexcept { return &services_.table(); }
   [[nodiscard]] std::span<const std::unique_ptr<Allocator>> allocators() const noexcept {
     return allocators_;
@@ -62,6 +72,9 @@ private:
   Tally tally_;
   BufferRegistry buffers_;
   HostServices services_;
+  Dispatcher dispatcher_;
+  RetireList retired_;
+  std::atomic<bool> kernel_takes_fences_{true};
   std::vector<std::unique_ptr<Allocator>> allocators_;
   std::vector<cw_backend> backends_;
   std::vector<RefusedBackend> refused_;

@@ -69,6 +69,8 @@ public:
   [[nodiscard]] Result<FileSystem> file_system(BorrowedFd fd) const;
   /// True for memory that is a file of tmpfs or hugetlbfs: a memfd.
   [[nodiscard]] Result<bool> is_shared_memory(BorrowedFd fd) const;
+  /// True for an end of a pipe.
+  [[nodiscard]] bool is_pipe(BorrowedFd fd) const noexcept;
   /// The unit in which it is mapped by mmap(2), for offsets and lengths: the huge page's size for a file of
   /// hugetlbfs, a page for any other.
   [[nodiscard]] Result<std::uint64_t> mapping_unit(BorrowedFd fd) const;
@@ -89,6 +91,16 @@ public:
   /// True once one of events is there, false if the deadline came first.
   [[nodiscard]] Result<bool> poll(BorrowedFd fd, short events, Deadline deadline) const;
   [[nodiscard]] Result<UniqueFd> eventfd() const;
+  struct Pipe {
+    UniqueFd reading_end;
+    UniqueFd writing_end;
+  };
+  /// Non-blocking. Errors: OutOfFds.
+  [[nodiscard]] Result<Pipe> pipe() const;
+  [[nodiscard]] Result<UniqueFd> epoll() const;
+  /// Has epoll show that one of events is there at fd. Errors: InvalidArgument, OutOfMemory.
+  [[nodiscard]] Status watch(BorrowedFd epoll, BorrowedFd fd, short events) const;
+  void unwatch(BorrowedFd epoll, BorrowedFd fd) const noexcept;
 
   /// ioctl, repeated while it answers EINTR or EAGAIN; what it returned, or -errno.
   [[nodiscard]] int ioctl(BorrowedFd fd, unsigned long request, void* argument) const noexcept;

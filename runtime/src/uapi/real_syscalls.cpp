@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -58,6 +59,10 @@ const cw_syscalls kReal = {
                   int advice) { return ::madvise(address, length, advice); },
     .ppoll = [](void*, struct pollfd* fds, nfds_t count,
                 const struct timespec* timeout) { return ::ppoll(fds, count, timeout, nullptr); },
+    .pipe2 = [](void*, int* ends, int flags) { return ::pipe2(ends, flags); },
+    .epoll_create1 = [](void*, int flags) { return ::epoll_create1(flags); },
+    .epoll_ctl = [](void*, int epoll, int operation, int fd,
+                    struct epoll_event* event) { return ::epoll_ctl(epoll, operation, fd, event); },
 };
 
 }  // namespace

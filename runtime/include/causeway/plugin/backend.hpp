@@ -19,6 +19,9 @@
 //     // optional, found by their presence:
 //     Status allocate(const cw_allocate_info&, cw_allocation& out);  and  void release(void* token);
 //     Status probe_write(Attachment&, const cw_probe&);  Status probe_read(Attachment&, cw_probe&);
+//     Status fence_wait(const cw_fence&, std::int64_t deadline_ns);  void fence_release(const cw_fence&);
+//     Status fence_export(const cw_fence&, cw_fence& out);
+//     Status wait_idle(std::int64_t deadline_ns);   // these four are called from any thread, at any time
 //   };
 //   const cw_backend table = plugin::make_table<Camera>("camera", "A camera");
 //
@@ -114,6 +117,47 @@ public:
     return static_cast<std::byte*>(address);
   }
 
+  /// A fence that this backend signals; destroy_event when it is no longer needed, at close at the latest.
+  [[nodiscard]] Result<cw_fence> create_event() const {
+    auto event = sized<cw_fence>();
+    auto failure = sized<cw_error>();
+    if (const auto status = host_->event_create(host_->context, &event, &failure); status != CW_OK) {
+      return take_error(status, failure);
+    }
+    return event;
+  }
+  /// False if it was signalled before.
+  bool signal_event(const cw_fence& event, int system_errno = 0) const noexcept {
+    return host_->event_signal(host_->context, &event, system_errno) == CW_OK;
+  }
+  void destroy_event(const cw_fence& event) const noexcept { host_->event_destroy(host_->context, &event); }
+
+  /// Waits on the CPU for a fence that begin_access was given; counted by the host. Errors: TimedOut;
+  /// Unsupported (a host of version 1.0).
+  [[nodiscard]] Status wait_fence(const cw_fence& fence, std::int64_t deadline_ns) const {
+    if (!offers(offsetof(cw_host, fence_wait)) || host_->fence_wait == nullptr) {
+      return Error(Errc::Unsupported, "fence_wait", "this host is older than version 1.1 and cannot wait");
+    }
+    auto failure = sized<cw_error>();
+    const auto status = host_->fence_wait(host_->context, &fence, deadline_ns, &failure);
+    return status == CW_OK ? Status() : take_error(status, failure);
+  }
+  /// Has told(user, errno) called once when the event signals, on the thread that signals it. False if it has
+  /// signalled: then told is not called. Errors: Unsupported (not a program's event; a host of version 1.0).
+  [[nodiscard]] Result<bool> notify(const cw_fence& event, void (*told)(void* user, std::int32_t error),
+                                    void* user) const {
+    if (!offers(offsetof(cw_host, fence_notify)) || host_->fence_notify == nullptr) {
+      return Error(Errc::Unsupported, "fence_notify", "this host is older than version 1.1 and cannot tell");
+    }
+    std::uint32_t added = 0;
+    auto failure = sized<cw_error>();
+    const auto status = host_->fence_notify(host_->context, &event, told, user, &added, &failure);
+    if (status != CW_OK) {
+      return take_error(status, failure);
+    }
+    return added != 0;
+  }
+
   /// ioctl through the injected table, repeated while it answers EINTR or EAGAIN. Returns what it returned,
   /// or -errno. A request that may block with O_NONBLOCK wants ioctl_once.
   [[nodiscard]] int ioctl(int fd, unsigned long request, void* argument) const noexcept {
@@ -129,6 +173,11 @@ public:
   }
 
 private:
+  /// Whether the host's table reaches to the pointer at this offset.
+  [[nodiscard]] bool offers(std::size_t offset) const noexcept {
+    return host_->struct_size >= offset + sizeof(void (*)());
+  }
+
   const cw_host* host_;
 };
 
@@ -252,7 +301,7 @@ template <class D>
   table.begin_access = [](cw_device* device, cw_attachment* handle, const cw_access_begin* begin,
                           cw_error* error) {
     return guarded(error, "begin_access",
-                   [&] { return self<D>(device)->begin_access(attachment<D>(handle), *begin); });
+                   [&] { return self<D>(device)->begin_access(attachment<D>(handle), sized_copy(*begin)); });
   };
   table.end_access = [](cw_device* device, cw_attachment* handle, cw_access_end* end, cw_error* error) {
     return guarded(error, "end_access",
@@ -276,6 +325,30 @@ template <class D>
                   device.probe_read(a, probe);
                 }) {
     table.probe_read = &detail::probe_read<D>;
+  }
+  if constexpr (requires(D & device, const cw_fence& fence) {
+                  device.fence_wait(fence, std::int64_t{});
+                  device.fence_release(fence);
+                }) {
+    table.fence_wait = [](cw_device* device, const cw_fence* fence, std::int64_t deadline_ns,
+                          cw_error* error) {
+      return guarded(error, "fence_wait", [&] { return self<D>(device)->fence_wait(*fence, deadline_ns); });
+    };
+    table.fence_release = [](cw_device* device, const cw_fence* fence) {
+      self<D>(device)->fence_release(*fence);
+    };
+  }
+  if constexpr (requires(D & device, const cw_fence& fence, cw_fence& out) {
+                  device.fence_export(fence, out);
+                }) {
+    table.fence_export = [](cw_device* device, const cw_fence* fence, cw_fence* out, cw_error* error) {
+      return guarded(error, "fence_export", [&] { return self<D>(device)->fence_export(*fence, *out); });
+    };
+  }
+  if constexpr (requires(D & device) { device.wait_idle(std::int64_t{}); }) {
+    table.wait_idle = [](cw_device* device, std::int64_t deadline_ns, cw_error* error) {
+      return guarded(error, "wait_idle", [&] { return self<D>(device)->wait_idle(deadline_ns); });
+    };
   }
   return table;
 }

@@ -43,7 +43,7 @@ extern "C" {
 #endif
 
 #define CW_ABI_MAJOR 1u
-#define CW_ABI_MINOR 0u
+#define CW_ABI_MINOR 1u
 #define CW_ABI_VERSION ((CW_ABI_MAJOR << 16) | CW_ABI_MINOR)
 
 /* The frozen symbol that a shared object exports: a cw_backend_entry. */
@@ -87,7 +87,8 @@ typedef enum cw_fence_kind {
   CW_FENCE_NONE = 0,
   CW_FENCE_SYNC_FILE = 1,     /* fd: a kernel sync_file */
   CW_FENCE_SYNCOBJ_POINT = 2, /* fd: DRM node, handle: syncobj, value: point (0: binary) */
-  CW_FENCE_HOST_EVENT = 3     /* fd: readable once signalled, handle: the host's event */
+  CW_FENCE_HOST_EVENT = 3,    /* fd: readable or hung up once signalled, handle: the host's event */
+  CW_FENCE_DEVICE = 4         /* since 1.1; of the device that gave it alone: handle and value are its own */
 } cw_fence_kind;
 
 /* One thing to wait for. Descriptors follow rule 3. */
@@ -139,6 +140,11 @@ typedef struct cw_image_desc {
 #define CW_CAP_IMPORTS_MEMFD 0x20u    /* takes a plain memfd, too */
 #define CW_CAP_IMPORTS_HOST_POINTER 0x40u
 #define CW_CAP_PRODUCES_ONLY 0x80u /* a source: writes what it likes (a camera) */
+/* Since 1.1: the kinds of fences that begin_access takes. For the others the host waits on the CPU, counted,
+ * before it calls. Fences of CW_FENCE_DEVICE go back only to the device that gave them. */
+#define CW_CAP_WAITS_SYNC_FILE 0x100u
+#define CW_CAP_WAITS_SYNCOBJ 0x200u
+#define CW_CAP_WAITS_HOST_EVENT 0x400u
 
 typedef struct cw_device_info {
   uint32_t struct_size;
@@ -236,15 +242,20 @@ typedef struct cw_mapping {
   const cw_sg_entry* sg;
 } cw_mapping;
 
+/* waits: what the device's work must wait for, all of it still pending when the host looked. */
 typedef struct cw_access_begin {
   uint32_t struct_size;
   uint32_t usage; /* CW_USAGE_READ | CW_USAGE_WRITE */
   const cw_fence* waits;
   uint32_t wait_count;
   uint32_t reserved;
+  int64_t deadline_ns; /* since 1.1; CLOCK_MONOTONIC: when a wait on the CPU gives up */
 } cw_access_begin;
 
-/* signals: room for signal_capacity fences; the backend writes signal_count. */
+#define CW_MAX_SIGNALS 4u
+
+/* signals: room for signal_capacity fences (CW_MAX_SIGNALS); the backend writes signal_count: when they have
+ * signalled, the device is done with the memory. No signals: it is done already. */
 typedef struct cw_access_end {
   uint32_t struct_size;
   uint32_t signal_capacity;
@@ -325,6 +336,16 @@ typedef struct cw_host {
   int32_t (*event_create)(void* context, cw_fence* event, cw_error* error);
   int32_t (*event_signal)(void* context, const cw_fence* event, int32_t system_errno);
   void (*event_destroy)(void* context, const cw_fence* event);
+
+  /* Since 1.1. Waits on the CPU for a fence that begin_access was given, and counts it. CW_OK: signalled,
+   * even if its work failed. CW_TIMED_OUT: the deadline passed. */
+  int32_t (*fence_wait)(void* context, const cw_fence* fence, int64_t deadline_ns, cw_error* error);
+  /* Since 1.1. Calls notify once when the host event signals, on the thread that signals it, with no lock
+   * held; 0, or the errno of its failure. If it has signalled, *added is 0 and notify is not called.
+   * CW_UNSUPPORTED for other kinds of fences. */
+  int32_t (*fence_notify)(void* context, const cw_fence* event,
+                          void (*notify)(void* user, int32_t system_errno), void* user, uint32_t* added,
+                          cw_error* error);
 } cw_host;
 
 /* ---------------------------------------------------------------- the table */
@@ -371,6 +392,22 @@ typedef struct cw_backend {
   int32_t (*probe_write)(cw_device* device, cw_attachment* attachment, const cw_probe* probe,
                          cw_error* error);
   int32_t (*probe_read)(cw_device* device, cw_attachment* attachment, cw_probe* probe, cw_error* error);
+
+  /* Since 1.1. Optional, but the first and the third must be there if end_access gives fences of
+   * CW_FENCE_DEVICE. Unlike other operations, these four may be called from any thread at any time.
+   *
+   * Waits until the fence has signalled: CW_OK; CW_TIMED_OUT at the deadline, which may be in the past; another
+   * status if the work behind it failed, with system_errno in the error. */
+  int32_t (*fence_wait)(cw_device* device, const cw_fence* fence, int64_t deadline_ns, cw_error* error);
+  /* Makes a fence of another kind (CW_FENCE_SYNC_FILE, say) that signals with it; called only when somebody
+   * else needs one. CW_UNSUPPORTED: the host waits on the CPU instead. */
+  int32_t (*fence_export)(cw_device* device, const cw_fence* fence, cw_fence* exported, cw_error* error);
+  /* The host will not speak of this fence again; called once for each that end_access gave. */
+  void (*fence_release)(cw_device* device, const cw_fence* fence);
+  /* Waits until everything that was submitted is done. Asked for a device whose access was dropped without an
+   * end. CW_OK, CW_TIMED_OUT, or why it never will be. Null: it works only between begin_access and
+   * end_access. */
+  int32_t (*wait_idle)(cw_device* device, int64_t deadline_ns, cw_error* error);
 } cw_backend;
 
 /* The type of the frozen symbol. host_version is the host's CW_ABI_VERSION; the backend answers its table,

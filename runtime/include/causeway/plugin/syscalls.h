@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
@@ -47,6 +48,10 @@ typedef struct cw_syscalls {
   int (*munmap)(void* context, void* address, size_t length);
   int (*madvise)(void* context, void* address, size_t length, int advice);
   int (*ppoll)(void* context, struct pollfd* fds, nfds_t count, const struct timespec* timeout);
+  /* Since 1.1. */
+  int (*pipe2)(void* context, int ends[2], int flags);
+  int (*epoll_create1)(void* context, int flags);
+  int (*epoll_ctl)(void* context, int epoll, int operation, int fd, struct epoll_event* event);
 } cw_syscalls;
 
 #ifdef __cplusplus

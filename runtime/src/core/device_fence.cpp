@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/device_fence.hpp"
+
+#include <causeway/plugin/backend.hpp>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/device_state.hpp"
+#include "core/host_fence.hpp"
+#include "core/runtime_state.hpp"
+#include "core/sync_file_state.hpp"
+
+namespace causeway::core {
+namespace {
+
+Producer producer_of(const DeviceState& device) noexcept {
+  return device.has(Capability::AccessesViaCpu) || device.has(Capability::Coherent) ? Producer::CacheCoherent
+                                                                                     : Producer::Unknown;
+}
+
+}  // namespace
+
+DeviceFence::DeviceFence(std::shared_ptr<DeviceState> device, const cw_fence& fence)
+    : FenceState(device->runtime(), FenceKind::Device,
+                 // A point of the device's own timeline; handles of two devices may be equal.
+                 {.context = device->fence_context(fence.handle), .sequence = fence.value},
+                 producer_of(*device)),
+      device_(std::move(device)),
+      fence_(fence) {}
+
+DeviceFence::~DeviceFence() {
+  if (runtime()->in_own_process()) {
+    device_->table().fence_release(device_->handle(), &fence_);
+  }
+}
+
+Result<std::optional<FenceOutcome>> DeviceFence::ask(Deadline deadline) {
+  auto failure = plugin::sized<cw_error>();
+  const auto status =
+      device_->table().fence_wait(device_->handle(), &fence_, to_nanoseconds(deadline), &failure);
+  if (status == CW_TIMED_OUT) {
+    return std::optional<FenceOutcome>();
+  }
+  if (status == CW_OK) {
+    return std::optional(FenceOutcome{});
+  }
+  runtime()->log(LogLevel::Error,
+                 plugin::take_error(status, failure).within(device_->info().name).message());
+  const int code = failure.system_errno != 0 ? failure.system_errno : status == CW_DEVICE_LOST ? ENODEV : EIO;
+  return std::optional(FenceOutcome{.error = code, .at = {}});
+}
+
+Result<std::shared_ptr<FenceState>> DeviceFence::travelling() {
+  const std::lock_guard lock(travelling_mutex_);
+  if (travelling_ != nullptr) {
+    return travelling_;
+  }
+  if (device_->table().fence_export == nullptr) {
+    return Error(Errc::Unsupported, "Fence::dup_sync_file",
+                 fmt::format("the driver of {} makes no sync_files of its work; waiting on the CPU works",
+                             device_->info().name));
+  }
+  auto exported = plugin::sized<cw_fence>();
+  exported.fd = -1;
+  auto failure = plugin::sized<cw_error>();
+  const auto status = device_->table().fence_export(device_->handle(), &fence_, &exported, &failure);
+  if (status != CW_OK) {
+    return plugin::take_error(status, failure).within(device_->info().name);
+  }
+  if (exported.kind == CW_FENCE_DEVICE) {
+    return Error(Errc::Internal, "fence_export",
+                 fmt::format("backend {} was asked for a fence that travels, and gave one of its own again",
+                             device_->info().backend));
+  }
+  auto made = fence_from_device(device_, exported);
+  if (!made) {
+    return std::move(made.error());
+  }
+  travelling_ = *made;
+  return travelling_;
+}
+
+Result<Pollable> DeviceFence::readiness() {
+  auto other = travelling();
+  if (!other) {
+    return std::move(other.error());
+  }
+  return (*other)->readiness();
+}
+
+Result<UniqueFd> DeviceFence::dup_sync_file() {
+  auto other = travelling();
+  if (!other) {
+    return std::move(other.error());
+  }
+  return (*other)->dup_sync_file();
+}
+
+Result<std::shared_ptr<FenceState>> fence_from_device(const std::shared_ptr<DeviceState>& device,
+                                                      const cw_fence& given) {
+  switch (given.kind) {
+    case CW_FENCE_SYNC_FILE: {
+      if (given.fd < 0) {
+        break;
+      }
+      return std::shared_ptr<FenceState>(
+          std::make_shared<SyncFileState>(device->runtime(), UniqueFd(given.fd), producer_of(*device)));
+    }
+    case CW_FENCE_HOST_EVENT: {
+      if (auto known = device->runtime()->services().event(given)) {
+        return std::shared_ptr<FenceState>(std::move(known));
+      }
+      break;
+    }
+    case CW_FENCE_DEVICE: {
+      if (device->table().fence_wait == nullptr || device->table().fence_release == nullptr) {
+        break;
+      }
+      return std::shared_ptr<FenceState>(std::make_shared<DeviceFence>(device, given));
+    }
+    default: break;
+  }
+  return Error(Errc::Internal, "end_access",
+               fmt::format("backend {} gave a fence of kind {} with descriptor {} and handle {}, behind which "
+                           "there is nothing to wait for",
+                           device->info().backend, given.kind, given.fd, given.handle));
+}
+
+}  // namespace causeway::core

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/fence_list.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace causeway::core {
+
+void add_wait(FenceRefs& waits, std::shared_ptr<FenceState> fence) {
+  for (auto& known : waits) {
+    if (known->covers(*fence)) {
+      return;
+    }
+    if (fence->covers(*known)) {
+      known = std::move(fence);
+      return;
+    }
+  }
+  waits.push_back(std::move(fence));
+}
+
+Status FenceList::reserve(std::size_t slots) {
+  const std::lock_guard lock(mutex_);
+  if (entries_.size() + reserved_ + slots > entries_.capacity()) {
+    prune_locked();
+  }
+  try {
+    entries_.reserve(entries_.size() + reserved_ + slots);
+  } catch (const std::exception&) {  // std::bad_alloc, or std::length_error for a number that is none
+    return Error(Errc::OutOfMemory, "Reservation::reserve",
+                 fmt::format("room for {} fences could not be had", slots));
+  }
+  reserved_ += slots;
+  return {};
+}
+
+void FenceList::unreserve(std::size_t slots) noexcept {
+  const std::lock_guard lock(mutex_);
+  reserved_ -= slots;
+}
+
+void FenceList::add(std::shared_ptr<FenceState> fence, FenceUsage usage) noexcept {
+  const std::lock_guard lock(mutex_);
+  --reserved_;
+  // dma_resv_add_fence(): the new one takes a place that is no longer needed, whatever its usage was.
+  for (auto& entry : entries_) {
+    const bool covered = entry.usage >= usage && fence->covers(*entry.fence);
+    if (covered || !entry.fence->pending()) {
+      retire_locked(entry);
+      entry = {std::move(fence), usage};
+      return;
+    }
+  }
+  entries_.push_back({std::move(fence), usage});  // within the capacity that was reserved
+  count_.store(entries_.size(), std::memory_order_release);
+}
+
+void FenceList::retire_locked(const Entry& entry) noexcept {
+  if (entry.usage != FenceUsage::Write) {
+    return;
+  }
+  if (const auto outcome = entry.fence->outcome()) {
+    content_error_.store(outcome->error, std::memory_order_relaxed);
+  }
+}
+
+void FenceList::prune_locked() {
+  entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
+                                [this](const Entry& entry) {
+                                  const bool done = !entry.fence->pending();
+                                  if (done) {
+                                    retire_locked(entry);
+                                  }
+                                  return done;
+                                }),
+                 entries_.end());
+  count_.store(entries_.size(), std::memory_order_release);
+}
+
+void FenceList::collect(FenceUsage usage, FenceRefs& waits) {
+  if (count_.load(std::memory_order_acquire) == 0) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  prune_locked();
+  for (const auto& entry : entries_) {
+    if (entry.usage <= usage) {
+      add_wait(waits, entry.fence);
+    }
+  }
+}
+
+std::vector<FenceList::Entry> FenceList::snapshot(FenceUsage usage) {
+  std::vector<Entry> found;
+  if (count_.load(std::memory_order_acquire) == 0) {
+    return found;
+  }
+  const std::lock_guard lock(mutex_);
+  prune_locked();
+  std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(found),
+               [usage](const Entry& entry) { return entry.usage <= usage; });
+  return found;
+}
+
+}  // namespace causeway::core
