@@ -27,8 +27,7 @@ Status check_syscalls(const cw_syscalls& table) {
   const bool whole = table.struct_size >= sizeof(cw_syscalls) && table.open && table.list_directory &&
                      table.ioctl && table.fcntl && table.fstat && table.fstatfs && table.lseek &&
                      table.ftruncate && table.memfd_create && table.eventfd && table.mmap && table.munmap &&
-                     table.madvise && table.ppoll && table.pipe2 && table.epoll_create1 &&
-                     table.epoll_ctl;
+                     table.madvise && table.ppoll && table.pipe2 && table.epoll_create1 && table.epoll_ctl;
   if (!whole) {
     return Error(Errc::InvalidArgument, "Runtime::create",
                  "the table of system calls is too small or has empty places; every call must be there");
@@ -112,10 +111,11 @@ constexpr std::chrono::seconds kFarewellPatience{2};
 void say_farewell(core::RuntimeState& runtime) {
   if (runtime.in_own_process()) {
     if (const auto left = runtime.retired().close(Deadline::in(kFarewellPatience)); left != 0) {
-      runtime.log(LogLevel::Warning,
-                  fmt::format("{} mapping(s) are still used by their devices {} s after the runtime's last handle "
-                              "went; they, and their memory, are kept for good",
-                              left, kFarewellPatience.count()));
+      runtime.log(
+          LogLevel::Warning,
+          fmt::format("{} mapping(s) are still used by their devices {} s after the runtime's last handle "
+                      "went; they, and their memory, are kept for good",
+                      left, kFarewellPatience.count()));
     }
     runtime.dispatcher().close();
   }

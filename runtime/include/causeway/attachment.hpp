@@ -52,8 +52,8 @@ public:
   /// Ends the turn. signals: the fences of what the caller submitted itself, if any.
   /// Gives what others must wait for, and do by themselves if they begin an access here; empty if the device
   /// is done. A fence that can be passed on in no other way is waited for here, counted, for 10 s at most.
-  /// Errors: WrongState (ended before), InvalidArgument (a fence of another runtime), TimedOut, the backend's,
-  /// Io. The turn is over even then.
+  /// Errors: WrongState (ended before), InvalidArgument (a fence of another runtime), TimedOut, the
+  /// backend's, Io. The turn is over even then.
   [[nodiscard]] Result<std::vector<Fence>> end(std::span<const Fence> signals = {});
 
   Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage,

@@ -84,7 +84,8 @@ public:
   /// Fences that are pending are put into the kernel's reservation, where others find them; what the kernel
   /// cannot carry (an event of a program, a device's fence without a sync_file) is waited for first, on the
   /// CPU, and counted. The default deadline waits for nothing.
-  /// Errors: the exporter's, if the storage cannot be settled; Busy (such a fence is pending at the deadline).
+  /// Errors: the exporter's, if the storage cannot be settled; Busy (such a fence is pending at the
+  /// deadline).
   [[nodiscard]] Result<BorrowedFd> fd(Deadline deadline = Deadline::now()) const;
   /// Gives a descriptor of the caller's own (F_DUPFD_CLOEXEC). Errors: OutOfFds, and as fd().
   [[nodiscard]] Result<UniqueFd> dup_fd(Deadline deadline = Deadline::now()) const;

@@ -75,7 +75,8 @@ private:
   Status map_all_on(const Device& device, Usage usage) {
     std::vector<std::shared_ptr<AttachmentState>> attachments;
     for (auto& member : members_) {
-      auto attachment = AttachmentState::attach(device.state(), member.frame.state(), usage, ImplicitSync::Auto);
+      auto attachment =
+          AttachmentState::attach(device.state(), member.frame.state(), usage, ImplicitSync::Auto);
       if (!attachment) {
         return std::move(attachment.error());
       }

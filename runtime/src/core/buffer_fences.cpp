@@ -126,10 +126,11 @@ Status BufferState::hand_fences_to_kernel(Deadline deadline) {
     const bool waited_for = !backing().is_dma_buf;
     auto handed = waited_for ? wait_for_fences(Usage::Write, deadline) : hand_to_kernel(*fence, as, deadline);
     if (!handed) {
-      return Error(Errc::Busy, "DmaBuf::fd",
-                   fmt::format("a fence on buffer \"{}\" is pending that {}, and who gets the descriptor would "
-                               "not wait for it; give a deadline, or wait for the reservation first",
-                               name_, waited_for ? "shared memory cannot carry" : "the kernel cannot carry"));
+      return Error(
+          Errc::Busy, "DmaBuf::fd",
+          fmt::format("a fence on buffer \"{}\" is pending that {}, and who gets the descriptor would "
+                      "not wait for it; give a deadline, or wait for the reservation first",
+                      name_, waited_for ? "shared memory cannot carry" : "the kernel cannot carry"));
     }
   }
   if (auto paid = pay_all_debts(deadline); !paid) {
@@ -230,10 +231,11 @@ Status BufferState::recover_lost(Deadline deadline) {
   std::vector<LostTurn> left;
   for (auto& turn : lost) {
     if (auto idle = turn.device->wait_idle(deadline); !idle) {
-      failure = Error(Errc::DeviceLost, "begin_access",
-                      fmt::format("an access of {} to buffer \"{}\" was dropped without its end, and the device "
-                                  "is not known to be idle: {}",
-                                  turn.device->info().name, name_, idle.error().message()));
+      failure =
+          Error(Errc::DeviceLost, "begin_access",
+                fmt::format("an access of {} to buffer \"{}\" was dropped without its end, and the device "
+                            "is not known to be idle: {}",
+                            turn.device->info().name, name_, idle.error().message()));
       left.push_back(std::move(turn));
       continue;
     }

@@ -129,8 +129,8 @@ public:
     return settled() && backing().is_dma_buf &&
            (escaped() || implicit_attachments_.load(std::memory_order_relaxed) != 0);
   }
-  /// Puts the fences that are pending into the kernel's reservation, and waits for those that cannot go there;
-  /// pays all debts of SYNC. Errors: Busy (one is pending at the deadline).
+  /// Puts the fences that are pending into the kernel's reservation, and waits for those that cannot go
+  /// there; pays all debts of SYNC. Errors: Busy (one is pending at the deadline).
   [[nodiscard]] Status hand_fences_to_kernel(Deadline deadline);
   /// One fence. It is waited for, counted, where the kernel cannot carry it. Errors: TimedOut, Io.
   [[nodiscard]] Status hand_to_kernel(FenceState& fence, Usage usage, Deadline deadline);

@@ -17,7 +17,7 @@ namespace {
 
 Producer producer_of(const DeviceState& device) noexcept {
   return device.has(Capability::AccessesViaCpu) || device.has(Capability::Coherent) ? Producer::CacheCoherent
-                                                                                     : Producer::Unknown;
+                                                                                    : Producer::Unknown;
 }
 
 }  // namespace
@@ -46,8 +46,7 @@ Result<std::optional<FenceOutcome>> DeviceFence::ask(Deadline deadline) {
   if (status == CW_OK) {
     return std::optional(FenceOutcome{});
   }
-  runtime()->log(LogLevel::Error,
-                 plugin::take_error(status, failure).within(device_->info().name).message());
+  runtime()->log(LogLevel::Error, plugin::take_error(status, failure).within(device_->info().name).message());
   const int code = failure.system_errno != 0 ? failure.system_errno : status == CW_DEVICE_LOST ? ENODEV : EIO;
   return std::optional(FenceOutcome{.error = code, .at = {}});
 }
@@ -122,10 +121,11 @@ Result<std::shared_ptr<FenceState>> fence_from_device(const std::shared_ptr<Devi
     }
     default: break;
   }
-  return Error(Errc::Internal, "end_access",
-               fmt::format("backend {} gave a fence of kind {} with descriptor {} and handle {}, behind which "
-                           "there is nothing to wait for",
-                           device->info().backend, given.kind, given.fd, given.handle));
+  return Error(
+      Errc::Internal, "end_access",
+      fmt::format("backend {} gave a fence of kind {} with descriptor {} and handle {}, behind which "
+                  "there is nothing to wait for",
+                  device->info().backend, given.kind, given.fd, given.handle));
 }
 
 }  // namespace causeway::core

@@ -21,10 +21,11 @@ namespace {
 constexpr std::chrono::seconds kEndPatience{10};
 
 Error waited_too_long(const Device& device) {
-  return Error(Errc::TimedOut, "begin_access",
-               fmt::format("a fence that {} must wait for, and cannot wait for by itself, was still pending at "
-                           "the deadline",
-                           device.name()));
+  return Error(
+      Errc::TimedOut, "begin_access",
+      fmt::format("a fence that {} must wait for, and cannot wait for by itself, was still pending at "
+                  "the deadline",
+                  device.name()));
 }
 
 /// Waits on this thread, counted.
@@ -71,7 +72,8 @@ Status AttachmentState::check_access(Usage usage, std::span<const Fence> waits) 
   return {};
 }
 
-Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fence> waits, Deadline deadline) {
+Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fence> waits,
+                                                Deadline deadline) {
   if (auto sound = check_access(usage, waits); !sound) {
     return std::move(sound.error());
   }
@@ -427,10 +429,11 @@ void AttachmentState::warn_of_missing_fences(const FenceRefs& signals) {
   if (seen_outside && device_state().first_to_warn()) {
     device_state().runtime()->log(
         LogLevel::Warning,
-        fmt::format("{} ({}) attaches no fences to the dma-bufs that it uses, and its access ended without any: "
-                    "who polls the dma-buf, or relies on implicit synchronisation, does not wait for it; give "
-                    "Access::end the fences of your submission, or end it after the device is done",
-                    device_.name(), device_.driver()));
+        fmt::format(
+            "{} ({}) attaches no fences to the dma-bufs that it uses, and its access ended without any: "
+            "who polls the dma-buf, or relies on implicit synchronisation, does not wait for it; give "
+            "Access::end the fences of your submission, or end it after the device is done",
+            device_.name(), device_.driver()));
   }
 }
 

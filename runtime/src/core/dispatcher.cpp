@@ -12,8 +12,8 @@ namespace causeway::core {
 
 void Dispatcher::add(std::shared_ptr<FenceState> fence) {
   const std::lock_guard lock(mutex_);
-  const bool known = std::any_of(entries_.begin(), entries_.end(),
-                                 [&](const Entry& entry) { return entry.fence == fence; });
+  const bool known =
+      std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.fence == fence; });
   if (known || closed_) {
     return;
   }

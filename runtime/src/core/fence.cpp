@@ -37,8 +37,8 @@ Result<Fence> merge_sync_files(const core::FenceRefs& fences) {
     }
     merged = std::move(*both);
   }
-  return Fence(std::make_shared<core::SyncFileState>(
-      runtime, std::move(merged), coherent ? Producer::CacheCoherent : Producer::Unknown));
+  return Fence(std::make_shared<core::SyncFileState>(runtime, std::move(merged),
+                                                     coherent ? Producer::CacheCoherent : Producer::Unknown));
 }
 
 /// Counts down; the last one signals.
@@ -125,16 +125,16 @@ Result<Fence> Fence::merge(std::span<const Fence> fences) {
   if (left.size() == 1) {
     return Fence(std::move(left.front()));
   }
-  const auto events = static_cast<std::size_t>(
-      std::count_if(left.begin(), left.end(),
-                    [](const auto& fence) { return fence->kind() == FenceKind::HostEvent; }));
+  const auto events = static_cast<std::size_t>(std::count_if(
+      left.begin(), left.end(), [](const auto& fence) { return fence->kind() == FenceKind::HostEvent; }));
   if (events == left.size()) {
     return merge_events(left);
   }
   if (events != 0) {
-    return Error(Errc::Unsupported, "Fence::merge",
-                 "fences of the kernel and events of programs are among them, and no one descriptor stands for "
-                 "both; pass them on as a list");
+    return Error(
+        Errc::Unsupported, "Fence::merge",
+        "fences of the kernel and events of programs are among them, and no one descriptor stands for "
+        "both; pass them on as a list");
   }
   return merge_sync_files(left);
 }
@@ -190,7 +190,8 @@ Status Fence::wait(Deadline deadline) const {
 
 namespace {
 Error no_fence(const char* operation) {
-  return Error(Errc::InvalidArgument, operation, "there is no fence in this object; there is nothing to wait for");
+  return Error(Errc::InvalidArgument, operation,
+               "there is no fence in this object; there is nothing to wait for");
 }
 }  // namespace
 

@@ -19,9 +19,10 @@ namespace {
 constexpr int kLargestErrno = 4095;
 
 Error no_sync_file() {
-  return Error(Errc::Unsupported, "Fence::dup_sync_file",
-               "a program signals this fence, and only the kernel signals sync_files: it might wait for ever; "
-               "wait for the event first, or pass it on by dup_event()");
+  return Error(
+      Errc::Unsupported, "Fence::dup_sync_file",
+      "a program signals this fence, and only the kernel signals sync_files: it might wait for ever; "
+      "wait for the event first, or pass it on by dup_event()");
 }
 
 Result<Pollable> pollable(const uapi::Kernel& kernel, BorrowedFd fd) {

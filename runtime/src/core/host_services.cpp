@@ -59,8 +59,8 @@ HostServices::HostServices(RuntimeState& runtime) noexcept : runtime_(runtime), 
   table_.fence_wait = [](void* context, const cw_fence* fence, std::int64_t deadline_ns, cw_error* error) {
     return answer(static_cast<HostServices*>(context)->wait(*fence, from_nanoseconds(deadline_ns)), error);
   };
-  table_.fence_notify = [](void* context, const cw_fence* event, void (*told)(void*, std::int32_t), void* user,
-                           std::uint32_t* added, cw_error* error) {
+  table_.fence_notify = [](void* context, const cw_fence* event, void (*told)(void*, std::int32_t),
+                           void* user, std::uint32_t* added, cw_error* error) {
     return answer(static_cast<HostServices*>(context)->notify(*event, told, user, *added), error);
   };
 }
@@ -90,7 +90,8 @@ std::shared_ptr<FenceState> HostServices::event(const cw_fence& event) {
 }
 
 Status HostServices::create_event(cw_fence& event) {
-  auto fence = std::make_shared<HostFence>(runtime_.shared_from_this(), FenceState::Place(), Producer::Unknown);
+  auto fence =
+      std::make_shared<HostFence>(runtime_.shared_from_this(), FenceState::Place(), Producer::Unknown);
   auto fd = fence->event_fd();
   if (!fd) {
     return std::move(fd.error());
@@ -170,8 +171,9 @@ Status HostServices::wait(const cw_fence& fence, Deadline deadline) {
     known = event(fence);
   }
   if (known == nullptr) {
-    return Error(Errc::InvalidArgument, "fence_wait",
-                 fmt::format("a fence of kind {} and handle {} is none of this host's", fence.kind, fence.handle));
+    return Error(
+        Errc::InvalidArgument, "fence_wait",
+        fmt::format("a fence of kind {} and handle {} is none of this host's", fence.kind, fence.handle));
   }
   if (!known->pending()) {
     return {};
@@ -192,10 +194,11 @@ Status HostServices::notify(const cw_fence& event, void (*told)(void*, std::int3
                             std::uint32_t& added) {
   added = 0;
   if (event.kind != CW_FENCE_HOST_EVENT) {
-    return Error(Errc::Unsupported, "fence_notify",
-                 fmt::format("only events of programs tell by themselves, and this fence is of kind {}; poll it "
-                             "or use fence_wait",
-                             event.kind));
+    return Error(
+        Errc::Unsupported, "fence_notify",
+        fmt::format("only events of programs tell by themselves, and this fence is of kind {}; poll it "
+                    "or use fence_wait",
+                    event.kind));
   }
   const auto known = this->event(event);
   if (known == nullptr) {

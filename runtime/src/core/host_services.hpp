@@ -37,7 +37,8 @@ public:
   public:
     Loan() noexcept = default;
     Loan(HostServices& services, std::uint64_t handle) noexcept : services_(&services), handle_(handle) {}
-    Loan(Loan&& other) noexcept : services_(std::exchange(other.services_, nullptr)), handle_(other.handle_) {}
+    Loan(Loan&& other) noexcept
+        : services_(std::exchange(other.services_, nullptr)), handle_(other.handle_) {}
     Loan& operator=(Loan&& other) noexcept;
     Loan(const Loan&) = delete;
     Loan& operator=(const Loan&) = delete;

@@ -22,17 +22,19 @@ Error timed_out(const core::BufferState& buffer, FenceUsage usage) {
 }
 
 Error hidden_usage(const char* operation, FenceUsage usage) {
-  return Error(Errc::Unsupported, operation,
-               fmt::format("user space sees only Read and Write of a dma-buf's reservation in the kernel, and {} "
-                           "was asked for; fences of this process are kept under any usage",
-                           usage == FenceUsage::Kernel ? "Kernel" : "Bookkeep"));
+  return Error(
+      Errc::Unsupported, operation,
+      fmt::format("user space sees only Read and Write of a dma-buf's reservation in the kernel, and {} "
+                  "was asked for; fences of this process are kept under any usage",
+                  usage == FenceUsage::Kernel ? "Kernel" : "Bookkeep"));
 }
 
 Error no_kernel_reservation(const char* operation, const core::BufferState& buffer) {
-  return Error(Errc::Unsupported, operation,
-               fmt::format("buffer \"{}\" from {} is shared memory, for which the kernel keeps no fences; those "
-                           "of this process are kept here",
-                           buffer.name(), buffer.exporter()));
+  return Error(
+      Errc::Unsupported, operation,
+      fmt::format("buffer \"{}\" from {} is shared memory, for which the kernel keeps no fences; those "
+                  "of this process are kept here",
+                  buffer.name(), buffer.exporter()));
 }
 
 /// What the kernel's poll and EXPORT_SYNC_FILE are asked for: none if they know nothing of that usage.

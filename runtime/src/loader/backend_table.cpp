@@ -148,7 +148,8 @@ Result<cw_backend> load_table(cw_backend_entry entry, std::uint32_t host_version
         fmt::format("backend {} has one of fence_wait and fence_release; it takes both or none", table.name));
   }
   if (table.fence_export != nullptr && table.fence_wait == nullptr) {
-    return refusal(fmt::format("backend {} has fence_export, and no fence_wait for what it exports", table.name));
+    return refusal(
+        fmt::format("backend {} has fence_export, and no fence_wait for what it exports", table.name));
   }
   return table;
 }

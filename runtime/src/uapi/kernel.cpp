@@ -154,7 +154,8 @@ Result<bool> Kernel::is_shared_memory(BorrowedFd fd) const {
 
 bool Kernel::is_pipe(BorrowedFd fd) const noexcept {
   struct stat status {};
-  return table_->fstat(table_->context, fd.get(), &status) == 0 && S_ISFIFO(status.st_mode);
+  return uninterrupted([&] { return table_->fstat(table_->context, fd.get(), &status); }) == 0 &&
+         S_ISFIFO(status.st_mode);
 }
 
 Result<std::uint64_t> Kernel::mapping_unit(BorrowedFd fd) const {
@@ -269,14 +270,15 @@ Result<UniqueFd> Kernel::eventfd() const {
 
 Result<Kernel::Pipe> Kernel::pipe() const {
   std::array<int, 2> ends{-1, -1};
-  if (table_->pipe2(table_->context, ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+  if (uninterrupted([&] { return table_->pipe2(table_->context, ends.data(), O_CLOEXEC | O_NONBLOCK); }) !=
+      0) {
     return system_error("pipe2", "no pipe could be made", errno);
   }
   return Pipe{.reading_end = UniqueFd(ends[0]), .writing_end = UniqueFd(ends[1])};
 }
 
 Result<UniqueFd> Kernel::epoll() const {
-  const int fd = table_->epoll_create1(table_->context, EPOLL_CLOEXEC);
+  const int fd = uninterrupted([&] { return table_->epoll_create1(table_->context, EPOLL_CLOEXEC); });
   if (fd < 0) {
     return system_error("epoll_create1", "no epoll instance could be made", errno);
   }
@@ -286,7 +288,9 @@ Result<UniqueFd> Kernel::epoll() const {
 Status Kernel::watch(BorrowedFd epoll, BorrowedFd fd, short events) const {
   epoll_event event{};
   event.events = static_cast<std::uint32_t>(events);  // EPOLLIN equals POLLIN, and so on
-  if (table_->epoll_ctl(table_->context, epoll.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) {
+  const int result = uninterrupted(
+      [&] { return table_->epoll_ctl(table_->context, epoll.get(), EPOLL_CTL_ADD, fd.get(), &event); });
+  if (result != 0) {
     return system_error("EPOLL_CTL_ADD", fmt::format("descriptor {} cannot be watched", fd.get()), errno);
   }
   return {};
@@ -294,7 +298,8 @@ Status Kernel::watch(BorrowedFd epoll, BorrowedFd fd, short events) const {
 
 void Kernel::unwatch(BorrowedFd epoll, BorrowedFd fd) const noexcept {
   epoll_event unused{};
-  table_->epoll_ctl(table_->context, epoll.get(), EPOLL_CTL_DEL, fd.get(), &unused);
+  uninterrupted(
+      [&] { return table_->epoll_ctl(table_->context, epoll.get(), EPOLL_CTL_DEL, fd.get(), &unused); });
 }
 
 int Kernel::ioctl(BorrowedFd fd, unsigned long request, void* argument) const noexcept {

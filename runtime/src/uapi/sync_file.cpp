@@ -79,10 +79,10 @@ Result<UniqueFd> merge_sync_files(const Kernel& kernel, const std::string& name,
   request.fd2 = b.get();
   request.fence = -1;
   if (const int result = kernel.ioctl(a, SYNC_IOC_MERGE, &request); result < 0) {
-    return system_error("SYNC_IOC_MERGE",
-                        fmt::format("descriptors {} and {} could not be merged into one sync_file", a.get(),
-                                    b.get()),
-                        -result);
+    return system_error(
+        "SYNC_IOC_MERGE",
+        fmt::format("descriptors {} and {} could not be merged into one sync_file", a.get(), b.get()),
+        -result);
   }
   return UniqueFd(request.fence);
 }
@@ -92,7 +92,8 @@ Result<UniqueFd> export_sync_file(const Kernel& kernel, BorrowedFd dma_buf, Usag
   request.flags = writes(usage) ? DMA_BUF_SYNC_RW : DMA_BUF_SYNC_READ;
   request.fd = -1;
   if (const int result = kernel.ioctl(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &request); result < 0) {
-    return bridge_error("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", "the fences of a dma-buf could not be had", -result);
+    return bridge_error("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", "the fences of a dma-buf could not be had",
+                        -result);
   }
   return UniqueFd(request.fd);
 }
@@ -102,8 +103,8 @@ Status import_sync_file(const Kernel& kernel, BorrowedFd dma_buf, BorrowedFd syn
   request.flags = writes(usage) ? DMA_BUF_SYNC_RW : DMA_BUF_SYNC_READ;
   request.fd = sync_file.get();
   if (const int result = kernel.ioctl(dma_buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &request); result < 0) {
-    return bridge_error("DMA_BUF_IOCTL_IMPORT_SYNC_FILE", "a fence could not be put into a dma-buf's reservation",
-                        -result);
+    return bridge_error("DMA_BUF_IOCTL_IMPORT_SYNC_FILE",
+                        "a fence could not be put into a dma-buf's reservation", -result);
   }
   return {};
 }

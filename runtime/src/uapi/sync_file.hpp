@@ -26,12 +26,12 @@ struct SyncFileInfo {
 [[nodiscard]] Result<UniqueFd> merge_sync_files(const Kernel& kernel, const std::string& name, BorrowedFd a,
                                                 BorrowedFd b);
 
-/// DMA_BUF_IOCTL_EXPORT_SYNC_FILE: what someone with that usage has to wait for, merged into one (for Read the
-/// writers; for Write everybody). Errors: Unsupported (a kernel before 6.0), OutOfFds, OutOfMemory.
+/// DMA_BUF_IOCTL_EXPORT_SYNC_FILE: what someone with that usage has to wait for, merged into one (for Read
+/// the writers; for Write everybody). Errors: Unsupported (a kernel before 6.0), OutOfFds, OutOfMemory.
 [[nodiscard]] Result<UniqueFd> export_sync_file(const Kernel& kernel, BorrowedFd dma_buf, Usage usage);
 
-/// DMA_BUF_IOCTL_IMPORT_SYNC_FILE: puts the fences into the dma-buf's reservation, as a writer's or a reader's.
-/// Errors: Unsupported (a kernel before 6.0), InvalidArgument, OutOfMemory.
+/// DMA_BUF_IOCTL_IMPORT_SYNC_FILE: puts the fences into the dma-buf's reservation, as a writer's or a
+/// reader's. Errors: Unsupported (a kernel before 6.0), InvalidArgument, OutOfMemory.
 [[nodiscard]] Status import_sync_file(const Kernel& kernel, BorrowedFd dma_buf, BorrowedFd sync_file,
                                       Usage usage);
 

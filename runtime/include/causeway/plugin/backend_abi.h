@@ -396,8 +396,8 @@ typedef struct cw_backend {
   /* Since 1.1. Optional, but the first and the third must be there if end_access gives fences of
    * CW_FENCE_DEVICE. Unlike other operations, these four may be called from any thread at any time.
    *
-   * Waits until the fence has signalled: CW_OK; CW_TIMED_OUT at the deadline, which may be in the past; another
-   * status if the work behind it failed, with system_errno in the error. */
+   * Waits until the fence has signalled: CW_OK; CW_TIMED_OUT at the deadline, which may be in the past;
+   * another status if the work behind it failed, with system_errno in the error. */
   int32_t (*fence_wait)(cw_device* device, const cw_fence* fence, int64_t deadline_ns, cw_error* error);
   /* Makes a fence of another kind (CW_FENCE_SYNC_FILE, say) that signals with it; called only when somebody
    * else needs one. CW_UNSUPPORTED: the host waits on the CPU instead. */
