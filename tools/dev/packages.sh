@@ -26,6 +26,7 @@ mesa-vulkan-drivers      | newer | lavapipe, Vulkan on the CPU: imports dma-bufs
 vulkan-validationlayers  | main  | checks our use of Vulkan in tests
 vulkan-tools             | main  | vulkaninfo
 glslc                    | main  | GLSL to SPIR-V
+verilator                | main  | the simulated FPGA: SystemVerilog to C++
 spirv-tools              | main  | checks the SPIR-V
 ocl-icd-opencl-dev       | main  | OpenCL loader
 opencl-headers           | main  | OpenCL headers

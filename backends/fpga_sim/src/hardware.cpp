@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hardware.hpp"
+
+#include <pthread.h>
+
+#include <csignal>
+#include <exception>
+#include <future>
+#include <utility>
+
+namespace causeway::fpga_sim_backend {
+namespace {
+
+// The engine has no timers: if for so many clocks nothing crossed its bus, then nothing will until its
+// registers are touched. Far above the bus's latency and the longest stretch without a beat on the bus.
+constexpr unsigned kQuiet = 4096;
+
+}  // namespace
+
+Hardware::Hardware(unsigned data_bits, std::uint64_t max_run,
+                   std::function<void(Inside, unsigned)> on_interrupt)
+    : on_interrupt_(std::move(on_interrupt)), iommu_(max_run) {
+  std::promise<void> started;
+  auto starts = started.get_future();
+  // Signals are the program's; its handlers must not run on the hardware.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    thread_ = std::thread([this, data_bits, &started] { run(data_bits, started); });
+  } catch (...) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  try {
+    starts.get();
+  } catch (...) {
+    thread_.join();
+    throw;
+  }
+}
+
+Hardware::~Hardware() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    asked_.store(true, std::memory_order_release);
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void Hardware::between_clocks(const std::function<void(Inside)>& work) {
+  Errand errand{.work = &work, .failure = nullptr};
+  std::unique_lock lock(mutex_);
+  errands_.push_back(&errand);
+  asked_.store(true, std::memory_order_release);
+  wake_.notify_one();
+  done_.wait(lock, [&] { return errand.done; });
+  if (errand.failure) {
+    std::rethrow_exception(errand.failure);
+  }
+}
+
+bool Hardware::do_errands(Inside inside, bool may_sleep) {
+  std::unique_lock lock(mutex_);
+  if (may_sleep) {
+    wake_.wait(lock, [this] { return asked_.load(std::memory_order_relaxed); });
+  }
+  asked_.store(false, std::memory_order_relaxed);
+  const auto errands = std::exchange(errands_, {});
+  const bool stop = stop_;
+  lock.unlock();
+  for (Errand* errand : errands) {
+    try {
+      (*errand->work)(inside);
+    } catch (...) {
+      errand->failure = std::current_exception();
+    }
+    lock.lock();
+    errand->done = true;
+    done_.notify_all();
+    lock.unlock();
+  }
+  return !stop;
+}
+
+void Hardware::run(unsigned data_bits, std::promise<void>& started) {
+  // The engine is bound to the thread that makes it.
+  std::unique_ptr<RtlEngine> engine;
+  try {
+    engine = make_rtl_engine(data_bits, iommu_, pace_);
+  } catch (...) {
+    started.set_exception(std::current_exception());
+    return;
+  }
+  started.set_value();
+  const Inside inside{.engine = *engine, .iommu = iommu_, .lines = lines_};
+  unsigned quiet = kQuiet;
+  while (true) {
+    if (quiet >= kQuiet || asked_.load(std::memory_order_acquire)) {
+      if (!do_errands(inside, quiet >= kQuiet)) {
+        return;
+      }
+      quiet = 0;
+    }
+    quiet = engine->clock() ? 0 : quiet + 1;
+    const unsigned before = std::exchange(lines_, engine->interrupts());
+    if ((lines_ & ~before) != 0) {
+      on_interrupt_(inside, lines_ & ~before);
+      quiet = 0;
+    }
+  }
+}
+
+}  // namespace causeway::fpga_sim_backend

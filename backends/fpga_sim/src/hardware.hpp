@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "iommu.hpp"
+#include "rtl_engine.hpp"
+
+namespace causeway::fpga_sim_backend {
+
+/// The card: engine, IOMMU and the thread that is their clock. The clock stands still while nothing can
+/// change.
+///
+/// Threads: thread-safe. on_interrupt runs on the hardware's thread, between two clocks.
+class Hardware {
+public:
+  /// What a piece of work may touch while the clock waits for it.
+  struct Inside {
+    RtlEngine& engine;
+    Iommu& iommu;
+    unsigned& lines;  ///< that are up and were reported; whoever clears a bit has it reported again
+  };
+
+  /// lines: bit 0 MM2S, bit 1 S2MM; those that rose.
+  Hardware(unsigned data_bits, std::uint64_t max_run,
+           std::function<void(Inside inside, unsigned lines)> on_interrupt);
+  /// The clock stops in mid-transfer if need be.
+  ~Hardware();
+  Hardware(const Hardware&) = delete;
+  Hardware& operator=(const Hardware&) = delete;
+
+  /// Has the hardware's thread do work between two clocks, and waits until it is done. Not to be called on
+  /// that thread. Throws what work throws.
+  void between_clocks(const std::function<void(Inside)>& work);
+
+private:
+  /// Memory as quick as cards see it, in clocks.
+  class Pace final : public BusPace {
+  public:
+    unsigned latency() override { return 4; }
+    bool stalls() override { return false; }
+  };
+  struct Errand {
+    const std::function<void(Inside)>* work;
+    std::exception_ptr failure;
+    bool done = false;
+  };
+
+  void run(unsigned data_bits, std::promise<void>& started);
+  /// False: stop.
+  bool do_errands(Inside inside, bool may_sleep);
+
+  const std::function<void(Inside, unsigned)> on_interrupt_;
+  Iommu iommu_;
+  Pace pace_;
+  unsigned lines_ = 0;  // the thread's
+
+  std::mutex mutex_;
+  std::condition_variable wake_;    // the hardware's thread
+  std::condition_variable done_;    // who waits for an errand
+  std::vector<Errand*> errands_;    // guarded by mutex_
+  std::atomic<bool> asked_{false};  // errands_ or stop_ changed
+  bool stop_ = false;               // guarded by mutex_
+  std::thread thread_;              // last: it uses all of the above
+};
+
+}  // namespace causeway::fpga_sim_backend
