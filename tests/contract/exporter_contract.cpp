@@ -67,9 +67,13 @@ ExporterInfo try_device(Runtime& runtime, const std::string& kind, bool fake) {
 
 }  // namespace
 
-bool on_real_kernel() {
+bool in_tier(const char* name) {
   const char* tier = std::getenv("CAUSEWAY_TEST_TIER");
-  return tier != nullptr && std::strcmp(tier, "unit") != 0;
+  return tier != nullptr && std::strcmp(tier, name) == 0;
+}
+
+bool on_real_kernel() {
+  return std::getenv("CAUSEWAY_TEST_TIER") != nullptr && !in_tier("unit");
 }
 
 const std::vector<ExporterInfo>& exporters_here() {

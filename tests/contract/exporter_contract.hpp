@@ -27,6 +27,7 @@ inline constexpr std::uint64_t kPage = 4096;
 inline constexpr const char* kDeferred = "deferred";
 inline constexpr const char* kOwn = "user_written";
 
+[[nodiscard]] bool in_tier(const char* name);
 /// True in the tiers whose kernel is a real one.
 [[nodiscard]] bool on_real_kernel();
 /// What can allocate in this tier, found once.

@@ -106,6 +106,13 @@ TEST_F(CoreBooks, ForkedChildIsRefusedAndLeavesTheDeviceAlone) {
         fails_with(runtime().open_device("testdma", {.id = "dma"}), Errc::WrongState, {"forked"}) &&
         fails_with(mapping.begin_access(Usage::Read, soon()), Errc::WrongState, {"forked"}) &&
         fails_with(shared.attach(device, Usage::Read), Errc::WrongState, {"forked"}) &&
+        fails_with(attachment.map(Direction::Bidirectional), Errc::WrongState, {"forked"}) &&
+        fails_with(shared.fd(), Errc::WrongState, {"forked"}) &&
+        fails_with(shared.dup_fd(), Errc::WrongState, {"forked"}) &&
+        fails_with(shared.map_cpu(), Errc::WrongState, {"forked"}) &&
+        fails_with(shared.mmap(0, kPage), Errc::WrongState, {"forked"}) &&
+        fails_with(shared.map_page(0), Errc::WrongState, {"forked"}) &&
+        fails_with(shared.move_to("memfd"), Errc::WrongState, {"forked"}) &&
         fails_with(DmaBuf::from_fd(runtime(), BorrowedFd(0)), Errc::WrongState, {"forked"});
     ::_exit(refused ? 0 : 1);
   }

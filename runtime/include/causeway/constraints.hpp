@@ -40,13 +40,14 @@ struct Constraints {
   std::vector<Modifier> modifiers{Modifier::kLinear};
 };
 
-/// A party of a negotiation: who, and what it needs.
+/// A party of a negotiation: who, and what it needs. Threads: reentrant (a value).
 struct Participant {
   std::string name;
   Constraints constraints;
 };
 
 /// What suits all of them: one layout and the size of each object, in bytes (whole pages).
+/// Threads: reentrant (a value).
 struct AllocationPlan {
   FrameLayout layout;
   std::vector<std::uint64_t> object_sizes;

@@ -25,7 +25,7 @@ struct Storage;
 /// A device that is attached later and that the storage does not suit is refused with Busy and the reason.
 /// DmaBuf::move_to puts the content elsewhere while nothing holds it.
 ///
-/// Threads: called by the runtime alone, as Exporter says.
+/// Threads: reentrant; called by the runtime alone, as Exporter says.
 class DeferredExporter final : public Exporter {
 public:
   /// For DmaBuf::create. size in bytes, whole pages.

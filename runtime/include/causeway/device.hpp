@@ -29,7 +29,7 @@ enum class Capability : std::uint32_t {
   WaitsHostEvent = CW_CAP_WAITS_HOST_EVENT,          ///< its work can wait for a program's event
 };
 
-/// How to open a device. Everything is borrowed for the call.
+/// How to open a device. Everything is borrowed for the call. Threads: reentrant (a value).
 struct OpenOptions {
   std::string id;  ///< as enumerated ("/dev/video0"), or empty for the best that there is
   const char* adopt_interface =
@@ -37,7 +37,7 @@ struct OpenOptions {
   const void* adopt = nullptr;
 };
 
-/// What Runtime::devices() finds.
+/// What Runtime::devices() finds. Threads: reentrant (a value).
 struct DeviceInfo {
   std::string backend;
   std::string id;

@@ -33,6 +33,7 @@ enum class ExporterOp : std::uint32_t {
 
 /// The memory behind a buffer, as an exporter shows it. Everything is lent: it stays the exporter's, open and
 /// in place for as long as a map_dma_buf has no unmap_dma_buf, or the buffer's descriptor was given out.
+/// Threads: reentrant (a value).
 struct Backing {
   BorrowedFd fd{-1};        ///< a dma-buf, or shared memory
   std::uint64_t size = 0;   ///< bytes, whole pages, at least the buffer's size
@@ -43,6 +44,7 @@ struct Backing {
 };
 
 /// Who attaches, and what it needs: the dev and dma_parms of a struct dma_buf_attachment.
+/// Threads: reentrant (a value).
 struct AttachmentRequest {
   Device device;
   Usage usage;
@@ -55,7 +57,8 @@ struct AttachmentRequest {
 /// The mandatory operations are pure. An optional one is called only if operations() has its bit; without it
 /// the runtime does what the comment beside it says.
 ///
-/// Threads: the runtime makes no two calls on one exporter at a time. Calls come from any thread.
+/// Threads: reentrant. The runtime makes no two calls on one exporter at a time; calls come from any thread,
+/// under the lock of the buffer.
 class Exporter {
 public:
   Exporter() = default;
@@ -102,7 +105,7 @@ public:
   [[nodiscard]] virtual Status move(std::string_view exporter);
 };
 
-/// What to export: the kernel's struct dma_buf_export_info.
+/// What to export: the kernel's struct dma_buf_export_info. Threads: reentrant (a value).
 struct ExportInfo {
   std::unique_ptr<Exporter> exporter;  ///< ops and priv
   std::uint64_t size = 0;              ///< bytes, whole pages

@@ -24,6 +24,7 @@ class SyncFileState;
 }  // namespace core
 
 /// Something for poll(2): the descriptor, and the event that it will show. Owned by the caller.
+/// Threads: reentrant (a value).
 struct Pollable {
   UniqueFd fd;
   short events = 0;

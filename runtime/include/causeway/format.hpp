@@ -51,6 +51,7 @@ inline constexpr Format kYUV420 = Format::from_chars('Y', 'U', '1', '2');
 
 /// How the bytes of a plane are arranged; values equal DRM's format modifiers.
 /// INVALID means "not said", which is not the same as LINEAR (drm_fourcc.h, DRM_FORMAT_MOD_INVALID).
+/// Threads: reentrant (a value).
 struct Modifier {
   std::uint64_t value = 0;
 
@@ -63,7 +64,7 @@ struct Modifier {
 inline constexpr Modifier Modifier::kLinear{0};
 inline constexpr Modifier Modifier::kInvalid{0x00ff'ffff'ffff'ffffULL};
 
-/// What is known of a format in LINEAR layout.
+/// What is known of a format in LINEAR layout. Threads: reentrant (a value).
 struct FormatInfo {
   struct Plane {
     std::uint8_t block_bytes;   ///< bytes of one block
@@ -92,6 +93,7 @@ struct FormatInfo {
 [[nodiscard]] std::optional<FormatInfo> info_of(Format format) noexcept;
 
 /// A set of (format, modifier) pairs, as devices offer them; sorted, without duplicates.
+/// Threads: reentrant (a value).
 class FormatSet {
 public:
   struct Entry {

@@ -12,7 +12,7 @@
 
 namespace causeway {
 
-/// Where a plane of an image lies.
+/// Where a plane of an image lies. Threads: reentrant (a value).
 struct PlaneLayout {
   std::uint32_t object = 0;  ///< index into the frame's objects
   std::uint32_t stride = 0;  ///< bytes from one row to the next

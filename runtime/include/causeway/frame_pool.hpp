@@ -52,7 +52,7 @@ private:
   FrameRef ref_;
 };
 
-/// How an allocation came about: for people, and for reports.
+/// How an allocation came about: for people, and for reports. Threads: reentrant (a value).
 struct AllocationReport {
   struct Refusal {
     std::string exporter;

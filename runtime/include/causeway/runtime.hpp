@@ -27,6 +27,7 @@ class RuntimeState;
 enum class LogLevel : std::int32_t { Debug = 0, Info = 1, Warning = 2, Error = 3 };
 
 /// How to make a Runtime. The defaults are right for a program; the rest is for tests and for special cases.
+/// Threads: reentrant (a value).
 struct RuntimeOptions {
   /// Stands in for the kernel; must outlive the runtime. null: the real one.
   const cw_syscalls* syscalls = nullptr;
@@ -44,13 +45,13 @@ struct RuntimeOptions {
   std::function<void(LogLevel, std::string_view)> log{};
 };
 
-/// A shared object on the search path that is no backend for this runtime.
+/// A shared object on the search path that is no backend for this runtime. Threads: reentrant (a value).
 struct RefusedBackend {
   std::string file;    ///< as the search path led to it
   std::string reason;  ///< what was found, and what is needed
 };
 
-/// What made a buffer possible, or did not.
+/// What made a buffer possible, or did not. Threads: reentrant (a value).
 struct ExporterInfo {
   std::string name;  ///< "udmabuf", "dma_heap:system", "memfd", "hugetlb:memfd", "drm_dumb:/dev/dri/card0"
   bool available = false;

@@ -55,6 +55,9 @@ bool DmaBuf::has_pinnable_view() const noexcept {
 }
 
 Result<BorrowedFd> DmaBuf::fd(Deadline deadline) const {
+  if (auto here = state_->runtime()->check_process("DmaBuf::fd"); !here) {
+    return std::move(here.error());
+  }
   // Escaped first: from then on nobody moves the storage that is about to be shown.
   state_->mark_escaped();
   if (auto settled = state_->settle(); !settled) {
@@ -75,6 +78,9 @@ Result<UniqueFd> DmaBuf::dup_fd(Deadline deadline) const {
 }
 
 Result<CpuMapping> DmaBuf::map_cpu() const {
+  if (auto here = state_->runtime()->check_process("DmaBuf::map_cpu"); !here) {
+    return std::move(here.error());
+  }
   auto hold = state_->hold_cpu_mapping();
   if (auto address = state_->cpu_address(); !address) {
     return std::move(address.error());
@@ -83,6 +89,9 @@ Result<CpuMapping> DmaBuf::map_cpu() const {
 }
 
 Result<CpuRange> DmaBuf::mmap(std::uint64_t offset, std::uint64_t length) const {
+  if (auto here = state_->runtime()->check_process("DmaBuf::mmap"); !here) {
+    return std::move(here.error());
+  }
   auto range = state_->map_range(offset, length);
   if (!range) {
     return std::move(range.error());
@@ -108,6 +117,9 @@ std::vector<AttachmentInfo> DmaBuf::attachments() const {
 }
 
 Status DmaBuf::move_to(std::string_view exporter) const {
+  if (auto here = state_->runtime()->check_process("DmaBuf::move_to"); !here) {
+    return here;
+  }
   return state_->move_to(exporter);
 }
 

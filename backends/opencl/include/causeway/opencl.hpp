@@ -26,6 +26,7 @@ enum class ImportPath : std::uint32_t {
 };
 
 /// The caller's device, context and queue. See cw_opencl_adopt_v1 for who owns what and for how long.
+/// Threads: reentrant (a value).
 struct AdoptInfo {
   cl_platform_id platform = nullptr;
   cl_device_id device = nullptr;
@@ -35,6 +36,7 @@ struct AdoptInfo {
 };
 
 /// The handles of a device, own or adopted. Lent: they live as long as the Device.
+/// Threads: reentrant (a value).
 struct Handles {
   cl_platform_id platform;
   cl_device_id device;

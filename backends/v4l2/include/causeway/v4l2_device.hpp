@@ -66,7 +66,7 @@ template <class Entry, class Body>
 
 }  // namespace detail
 
-/// The time from one frame to the next: numerator / denominator seconds.
+/// The time from one frame to the next: numerator / denominator seconds. Threads: reentrant (a value).
 struct Interval {
   std::uint32_t numerator = 0;
   std::uint32_t denominator = 0;
@@ -77,6 +77,7 @@ struct Interval {
 };
 
 /// A frame size that a camera offers, or a range of them, with the intervals of its largest size. Pixels.
+/// Threads: reentrant (a value).
 struct SizeOffer {
   struct Intervals {
     Interval shortest;
@@ -94,7 +95,7 @@ struct SizeOffer {
   [[nodiscard]] bool single() const noexcept { return min_width == max_width && min_height == max_height; }
 };
 
-/// A pixel format that a camera offers.
+/// A pixel format that a camera offers. Threads: reentrant (a value).
 struct FormatOffer {
   std::uint32_t fourcc = 0;  ///< V4L2's
   Format format{};  ///< DRM's name for it; formats::kBytes if there is none: then frames cannot be negotiated
@@ -105,7 +106,7 @@ struct FormatOffer {
   std::vector<SizeOffer> sizes{};
 };
 
-/// What a camera is set to.
+/// What a camera is set to. Threads: reentrant (a value).
 struct CameraFormat {
   std::uint32_t fourcc = 0;  ///< V4L2's
   Format format{};           ///< DRM's; formats::kBytes if there is none

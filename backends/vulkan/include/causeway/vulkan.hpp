@@ -20,7 +20,7 @@ class Runtime;
 namespace vulkan {
 
 /// The caller's device, queue and list of enabled extensions: what Vulkan cannot be asked for.
-/// See cw_vulkan_adopt_v1 for who owns what and for how long.
+/// See cw_vulkan_adopt_v1 for who owns what and for how long. Threads: reentrant (a value).
 struct AdoptInfo {
   PFN_vkGetInstanceProcAddr get_instance_proc_addr = nullptr;
   std::uint32_t api_version = 0;  ///< VkApplicationInfo::apiVersion of the instance; at least 1.1
@@ -37,6 +37,7 @@ struct AdoptInfo {
 };
 
 /// The handles of a device, own or adopted. Lent: they live as long as the Device.
+/// Threads: reentrant (a value).
 struct Handles {
   PFN_vkGetInstanceProcAddr get_instance_proc_addr;
   std::uint32_t api_version;  ///< the lower one of instance and device
