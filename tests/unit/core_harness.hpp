@@ -19,6 +19,7 @@
 #include "support/copying_device.hpp"
 #include "support/dma_device.hpp"
 #include "support/fake_kernel_fixture.hpp"
+#include "support/queue_device.hpp"
 
 namespace causeway::test {
 
@@ -115,7 +116,7 @@ protected:
   Runtime make_runtime(const cw_syscalls* table) {
     return must(
         Runtime::create({.syscalls = table,
-                         .backends = {&testdma_backend, &copycat_backend},
+                         .backends = {&testdma_backend, &copycat_backend, &testqueue_backend},
                          .builtin_backends = false,
                          .log = [this](LogLevel level, std::string_view text) { log.add(level, text); }}));
   }
