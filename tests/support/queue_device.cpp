@@ -171,7 +171,7 @@ public:
 
   [[nodiscard]] std::size_t left() const override {
     const std::lock_guard lock(mutex_);
-    return jobs_.size();
+    return submitted_ - done_;
   }
   [[nodiscard]] std::size_t waits_taken() const override { return waits_taken_; }
   [[nodiscard]] std::size_t exports() const override { return exports_; }

@@ -33,7 +33,7 @@ public:
   virtual void submit(std::function<void()> work, int error = 0) = 0;
   /// Runs what can run, in the order of submission; how many pieces that were.
   virtual std::size_t run() = 0;
-  /// Pieces that have not run.
+  /// Pieces that are not done.
   [[nodiscard]] virtual std::size_t left() const = 0;
   /// How many fences were handed over to be waited for, and made into others, so far.
   [[nodiscard]] virtual std::size_t waits_taken() const = 0;

@@ -91,7 +91,7 @@ private:
   [[nodiscard]] Status tell_device(Usage usage, const FenceRefs& waits, Deadline deadline);
   [[nodiscard]] Result<FenceRefs> take_signals(std::span<const Fence> given);
   [[nodiscard]] Status finish_memory(Usage usage, const FenceRefs& signals);
-  [[nodiscard]] Status publish(Usage usage, const FenceRefs& signals);
+  [[nodiscard]] Status publish(Usage usage, FenceUsage as, const FenceRefs& signals);
   void unreserve() noexcept;
   void warn_of_missing_fences(const FenceRefs& signals);
   [[nodiscard]] Status map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known);

@@ -319,10 +319,11 @@ Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence
   if (auto finished = finish_memory(usage, left); !finished && result) {
     result = std::move(finished);
   }
-  if (auto published = publish(usage, left); !published && result) {
+  const auto as = writes(usage) ? FenceUsage::Write : FenceUsage::Read;
+  if (auto published = publish(usage, as, left); !published && result) {
     result = std::move(published);
   }
-  if (writes(usage) && !result) {
+  if (writes(usage) && !signals) {  // the backend's word is missing on what became of the write
     for (BufferState* buffer : frame_->in_order()) {
       buffer->fences().note_written(result.error().system_errno() != 0 ? result.error().system_errno() : EIO);
     }
@@ -330,6 +331,9 @@ Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence
   warn_of_missing_fences(left);
   {
     const std::lock_guard lock(work_mutex_);
+    work_.erase(
+        std::remove_if(work_.begin(), work_.end(), [](const auto& fence) { return !fence->pending(); }),
+        work_.end());
     for (const auto& fence : left) {
       add_wait(work_, fence);
     }
@@ -360,14 +364,14 @@ Status AttachmentState::finish_memory(Usage usage, const FenceRefs& signals) {
   return first;
 }
 
-Status AttachmentState::publish(Usage usage, const FenceRefs& signals) {
+Status AttachmentState::publish(Usage usage, FenceUsage as, const FenceRefs& signals) {
   Status first;
   for (BufferState* buffer : frame_->in_order()) {
     std::size_t slots = CW_MAX_SIGNALS;
     for (const auto& fence : signals) {
       if (slots > 0 || buffer->fences().reserve(1)) {
         slots -= slots > 0 ? 1 : 0;
-        buffer->fences().add(fence, writes(usage) ? FenceUsage::Write : FenceUsage::Read);
+        buffer->fences().add(fence, as);
       } else if (auto waited = wait_here(*fence, device_, Deadline::in(kEndPatience)); !waited && first) {
         first = std::move(waited);
       }
@@ -395,7 +399,8 @@ void AttachmentState::lose_access(Usage usage) noexcept {
   auto signals = take_signals({});
   Status ended = signals ? finish_memory(usage, *signals) : Status(std::move(signals.error()));
   if (signals) {
-    if (auto published = publish(usage, *signals); !published && ended) {
+    // Everybody waits for it, but that it succeeds does not make what it wrote reliable.
+    if (auto published = publish(usage, FenceUsage::Kernel, *signals); !published && ended) {
       ended = std::move(published);
     }
   } else {

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Turns of devices that work later: who waits for whom, and by what means.
+#include <thread>
+
+#include "unit/core_harness.hpp"
+
+namespace causeway::test {
+namespace {
+
+/// A buffer, attached and mapped for a queue.
+struct OnQueue {
+  Device device;
+  Attachment attachment;
+  Mapping mapping;
+  QueueDevice& queue() const { return QueueDevice::of(device); }
+};
+
+class CoreDeviceTurn : public CoreTest {
+protected:
+  OnQueue on_queue(const DmaBuf& memory, const std::string& id, ImplicitSync sync = ImplicitSync::Auto) {
+    auto device = open(id, "testqueue");
+    auto attachment = must(memory.attach(device, Usage::ReadWrite, sync));
+    auto mapping = must(attachment.map(Direction::Bidirectional));
+    return {device, std::move(attachment), std::move(mapping)};
+  }
+  OnQueue on(const Device& device, const DmaBuf& memory) {
+    auto attachment = must(memory.attach(device, Usage::ReadWrite));
+    auto mapping = must(attachment.map(Direction::Bidirectional));
+    return {device, std::move(attachment), std::move(mapping)};
+  }
+  /// One access with one piece of work, which notes its name.
+  std::vector<Fence> work(const OnQueue& view, Usage usage, const std::string& name, int error = 0) {
+    auto access = must(view.mapping.begin_access(usage, soon()));
+    view.queue().submit([this, name] { done.push_back(name); }, error);
+    return must(access.end());
+  }
+  std::uint64_t waits() { return runtime().counters().cpu_waits; }
+
+  std::vector<std::string> done;
+};
+
+TEST_F(CoreDeviceTurn, WorkOutlastsItsTurnAndItsFenceStays) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  const auto left = work(view, Usage::Write, "write");
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left.front().kind(), FenceKind::Device);
+  EXPECT_EQ(left.front().status(), FenceStatus::Pending);
+  EXPECT_FALSE(must(memory.reservation().test(Usage::Read)));
+  EXPECT_EQ(memory.reservation().fences().front().usage, FenceUsage::Write);
+  EXPECT_EQ(view.queue().run(), 1U);
+  EXPECT_EQ(left.front().status(), FenceStatus::Signalled);
+  EXPECT_TRUE(must(memory.reservation().test(Usage::Write)));
+}
+
+TEST_F(CoreDeviceTurn, OneDeviceWaitsForItselfWithoutTheCpu) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  const auto before = waits();
+  work(view, Usage::Write, "write");
+  work(view, Usage::Read, "read");
+  work(view, Usage::Write, "write again");
+  EXPECT_EQ(waits(), before);
+  EXPECT_GE(view.queue().waits_taken(), 2U);
+  EXPECT_EQ(view.queue().run(), 3U);
+  EXPECT_THAT(done, ::testing::ElementsAre("write", "read", "write again"));
+}
+
+TEST_F(CoreDeviceTurn, OneDeviceWaitsForAnotherWithoutTheCpu) {
+  for (const std::string fences : {"fences=event", "fences=device,export"}) {
+    SCOPED_TRACE(fences);
+    done.clear();
+    const auto memory = buffer();
+    const auto producer = on_queue(memory, fences);
+    const auto consumer = on_queue(memory, "fences=device,waits");
+    const auto before = waits();
+    work(producer, Usage::Write, "write");
+    work(consumer, Usage::Read, "read");
+    EXPECT_EQ(consumer.queue().waits_taken(), 1U);
+    EXPECT_EQ(consumer.queue().run(), 0U);  // not before it was written
+    EXPECT_EQ(producer.queue().run(), 1U);
+    EXPECT_EQ(consumer.queue().run(), 1U);
+    EXPECT_THAT(done, ::testing::ElementsAre("write", "read"));
+    EXPECT_EQ(waits(), before);
+    EXPECT_EQ(producer.queue().exports(), fences == "fences=event" ? 0U : 1U);
+  }
+}
+
+// The safeguard taken away: a driver that gives no fence, and the next one runs too early.
+TEST_F(CoreDeviceTurn, WithoutTheFenceItWouldRunTooEarly) {
+  const auto memory = buffer();
+  const auto producer = on_queue(memory, "fences=none");
+  const auto consumer = on_queue(memory, "fences=device,waits");
+  work(producer, Usage::Write, "write");
+  work(consumer, Usage::Read, "read");
+  EXPECT_EQ(consumer.queue().run(), 1U);
+  EXPECT_EQ(producer.queue().run(), 1U);
+  EXPECT_THAT(done, ::testing::ElementsAre("read", "write"));
+}
+
+TEST_F(CoreDeviceTurn, FenceIsExportedLateAndOnce) {
+  const auto memory = buffer();
+  const auto producer = on_queue(memory, "fences=device,export");
+  work(producer, Usage::Write, "write");
+  EXPECT_EQ(producer.queue().exports(), 0U);  // nobody else needs it yet
+  const auto one = on_queue(memory, "fences=device,waits");
+  const auto two = on_queue(memory, "fences=device,waits");
+  work(one, Usage::Read, "read");
+  work(two, Usage::Read, "read");
+  EXPECT_EQ(producer.queue().exports(), 1U);
+  for (const auto* view : {&producer, &one, &two}) {
+    EXPECT_EQ(view->queue().run(), 1U);
+  }
+}
+
+TEST_F(CoreDeviceTurn, WhereTheDeviceCannotWaitTheCpuDoes) {
+  const auto memory = buffer();
+  const auto producer = on_queue(memory, "fences=event");
+  const auto consumer = on_queue(memory, "fences=device");
+  work(producer, Usage::Write, "write");
+  const auto before = waits();
+  EXPECT_TRUE(fails_with(consumer.mapping.begin_access(Usage::Read, Deadline::now()), Errc::TimedOut,
+                         {"test queue"}));
+  EXPECT_EQ(waits(), before + 1);
+  EXPECT_TRUE(memory.reservation().fences().size() == 1);  // the refused begin left everything as it was
+  std::thread hardware([&] { producer.queue().run(); });
+  auto access = must(consumer.mapping.begin_access(Usage::Read, soon()));
+  hardware.join();
+  EXPECT_TRUE(access.end());
+  EXPECT_LE(waits(), before + 2);
+}
+
+TEST_F(CoreDeviceTurn, CallersWaitsAreTaken) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device,waits");
+  auto event = must(HostEvent::create(runtime()));
+  const auto frame_clock = kernel.make_fence();
+  const UniqueFd fd(kernel.sync_file(frame_clock));
+  const std::array waits_for_these{event.fence(), must(Fence::from_sync_file(runtime(), fd.borrow()))};
+  auto access = must(view.mapping.begin_access(Usage::Write, waits_for_these, soon()));
+  EXPECT_EQ(access.waits().size(), 2U);
+  view.queue().submit([this] { done.emplace_back("write"); });
+  EXPECT_TRUE(access.end());
+  EXPECT_EQ(view.queue().run(), 0U);
+  must(event.signal());
+  EXPECT_EQ(view.queue().run(), 0U);
+  kernel.signal(frame_clock);
+  EXPECT_EQ(view.queue().run(), 1U);
+  const std::array none{Fence()};
+  EXPECT_TRUE(fails_with(view.mapping.begin_access(Usage::Read, none, soon()), Errc::InvalidArgument));
+}
+
+TEST_F(CoreDeviceTurn, FencesOfTheCallersOwnSubmissionAreTaken) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  auto submission = must(HostEvent::create(runtime()));
+  auto access = must(view.mapping.begin_access(Usage::Write, soon()));
+  const std::array given{submission.fence()};
+  const auto left = must(access.end(given));
+  EXPECT_THAT(left, ::testing::ElementsAre(submission.fence()));
+  EXPECT_FALSE(must(memory.reservation().test(Usage::Read)));
+  must(submission.signal());
+  EXPECT_TRUE(must(memory.reservation().test(Usage::Read)));
+}
+
+TEST_F(CoreDeviceTurn, WrongFenceAtTheEndIsRefusedAndTheTurnIsOver) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  auto access = must(view.mapping.begin_access(Usage::Read, soon()));
+  const std::array none{Fence()};
+  EXPECT_TRUE(fails_with(access.end(none), Errc::InvalidArgument));
+  EXPECT_TRUE(fails_with(access.end(), Errc::WrongState));
+  EXPECT_TRUE(must(view.mapping.begin_access(Usage::Write, soon())).end());
+}
+
+TEST_F(CoreDeviceTurn, MoreFencesThanSlotsAreAllKept) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  std::vector<HostEvent> events;
+  std::vector<Fence> given;
+  for (int i = 0; i < 12; ++i) {
+    events.push_back(must(HostEvent::create(runtime())));
+    given.push_back(events.back().fence());
+  }
+  auto access = must(view.mapping.begin_access(Usage::Write, soon()));
+  EXPECT_EQ(must(access.end(given)).size(), 12U);
+  EXPECT_EQ(memory.reservation().fences().size(), 12U);
+  for (auto& event : events) {
+    EXPECT_FALSE(must(memory.reservation().test(Usage::Read)));
+    must(event.signal());
+  }
+  EXPECT_TRUE(must(memory.reservation().test(Usage::Read)));
+}
+
+TEST_F(CoreDeviceTurn, CpuWaitsForTheDevice) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  const auto cpu = must(memory.map_cpu());
+  work(view, Usage::Read, "read");
+  EXPECT_TRUE(must(cpu.begin(Usage::Read, Deadline::now())).end());
+  EXPECT_TRUE(fails_with(cpu.begin(Usage::Write, Deadline::now()), Errc::TimedOut, {"uses", "test"}));
+  std::thread hardware([&] { view.queue().run(); });
+  EXPECT_TRUE(must(cpu.begin(Usage::Write, soon())).end());
+  hardware.join();
+}
+
+// ---- The kernel's reservation
+
+TEST_F(CoreDeviceTurn, ImplicitFencesOfAnEscapedBufferAreWaitedFor) {
+  const auto memory = buffer();
+  const auto fd = must(memory.dup_fd());
+  const auto foreign = kernel.make_fence("another process");
+  ASSERT_TRUE(kernel.add_fence(fd.get(), foreign, true));
+  // Their own fences would be waited for on the CPU, since the kernel cannot carry them.
+  const auto automatic = on_queue(memory, "fences=none,waits");
+  const auto off = on_queue(memory, "fences=none,waits", ImplicitSync::Off);
+  work(off, Usage::Read, "off");
+  EXPECT_EQ(off.queue().run(), 1U);
+  work(automatic, Usage::Read, "auto");
+  EXPECT_EQ(automatic.queue().run(), 0U);
+  kernel.signal(foreign);
+  EXPECT_EQ(automatic.queue().run(), 1U);
+  EXPECT_THAT(done, ::testing::ElementsAre("off", "auto"));
+}
+
+TEST_F(CoreDeviceTurn, WhatTheKernelCannotCarryIsWaitedForAtTheEndOfAnEscapedBuffer) {
+  const auto memory = buffer();
+  const auto fd = must(memory.dup_fd());
+  const auto view = on_queue(memory, "fences=event,thread");
+  const auto before = waits();
+  auto access = must(view.mapping.begin_access(Usage::Write, soon()));
+  view.queue().submit([] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); });
+  const auto left = must(access.end());
+  EXPECT_EQ(waits(), before + 1);
+  EXPECT_TRUE(must(memory.reservation().test(Usage::Read)));
+}
+
+TEST_F(CoreDeviceTurn, SyncFilesGoIntoTheKernelOfAnEscapedBuffer) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  const auto fd = must(memory.dup_fd());
+  const auto submission = kernel.make_fence();
+  const UniqueFd file(kernel.sync_file(submission));
+  const std::array given{must(Fence::from_sync_file(runtime(), file.borrow()))};
+  const auto before = waits();
+  EXPECT_TRUE(must(view.mapping.begin_access(Usage::Write, soon())).end(given));
+  EXPECT_EQ(kernel.info(fd.get())->pending_fences, 1U);
+  EXPECT_EQ(waits(), before);
+  kernel.signal(submission);
+}
+
+TEST_F(CoreDeviceTurn, DriverWithoutFencesIsNamedOnce) {
+  const auto memory = buffer();
+  const auto fd = must(memory.dup_fd());
+  const auto view = on_queue(memory, "fences=none");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(must(view.mapping.begin_access(Usage::Write, soon())).end());
+  }
+  const auto entries = log.entries();
+  EXPECT_EQ(std::count_if(entries.begin(), entries.end(),
+                          [](const auto& entry) {
+                            return entry.level == LogLevel::Warning &&
+                                   entry.text.find("attaches no fences") != std::string::npos &&
+                                   entry.text.find("Access::end") != std::string::npos;
+                          }),
+            1);
+}
+
+// ---- Failures
+
+TEST_F(CoreDeviceTurn, FrameOfAFailedWriterIsNotRead) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  const auto cpu = must(memory.map_cpu());
+  work(view, Usage::Write, "write", EIO);
+  EXPECT_EQ(view.queue().run(), 1U);
+  EXPECT_TRUE(fails_with(cpu.begin(Usage::Read, soon()), Errc::Io, {"test", "last writer", "EIO"}));
+  EXPECT_TRUE(fails_with(view.mapping.begin_access(Usage::Read, soon()), Errc::Io, {"last writer"}));
+  EXPECT_TRUE(must(cpu.begin(Usage::Write, soon())).end());  // written anew, it is good again
+  EXPECT_TRUE(must(cpu.begin(Usage::Read, soon())).end());
+}
+
+TEST_F(CoreDeviceTurn, DroppedAccessLosesTheBufferUntilTheDeviceIsIdle) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  {
+    const auto dropped = must(view.mapping.begin_access(Usage::Write, soon()));
+    view.queue().submit([] {});
+  }
+  EXPECT_TRUE(log.says(LogLevel::Error, "dropped without its end"));
+  EXPECT_TRUE(log.says(LogLevel::Error, "lost"));
+  const auto cpu = must(memory.map_cpu());
+  EXPECT_TRUE(fails_with(cpu.begin(Usage::Write, Deadline::now()), Errc::DeviceLost, {"test queue", "idle"}));
+  view.queue().run();
+  EXPECT_TRUE(fails_with(cpu.begin(Usage::Read, Deadline::now()), Errc::Io, {"ECANCELED"}));
+  EXPECT_TRUE(must(cpu.begin(Usage::Write, Deadline::now())).end());
+  EXPECT_TRUE(must(cpu.begin(Usage::Read, Deadline::now())).end());
+}
+
+TEST_F(CoreDeviceTurn, BufferOfALostDeviceStaysLostAndOthersGoOn) {
+  const auto memory = buffer();
+  const auto other = buffer();
+  const auto view = on_queue(memory, "fences=device,lost");
+  { const auto dropped = must(view.mapping.begin_access(Usage::Write, soon())); }
+  const auto cpu = must(memory.map_cpu());
+  EXPECT_TRUE(fails_with(cpu.begin(Usage::Read, Deadline::now()), Errc::DeviceLost, {"told to be lost"}));
+  EXPECT_TRUE(must(must(other.map_cpu()).begin(Usage::Write, Deadline::now())).end());
+}
+
+TEST_F(CoreDeviceTurn, DroppedAccessOfADeviceThatIsIdleGivesItsTurnBack) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  { const auto dropped = must(view.mapping.begin_access(Usage::Read, soon())); }
+  EXPECT_TRUE(log.says(LogLevel::Error, "dropped without its end"));
+  EXPECT_TRUE(must(must(memory.map_cpu()).begin(Usage::Write, Deadline::now())).end());
+}
+
+// ---- Lifetimes
+
+TEST_F(CoreDeviceTurn, MappingDroppedAtWorkIsRetired) {
+  const auto memory = buffer();
+  const auto device = open("fences=device", "testqueue");
+  {
+    auto view = on(device, memory);
+    work(view, Usage::Write, "write");
+  }
+  EXPECT_TRUE(memory.attachments().front().mapped);  // the device may still write to it
+  runtime().dispatch();
+  EXPECT_EQ(memory.attachments().size(), 1U);
+  EXPECT_EQ(QueueDevice::of(device).run(), 1U);
+  runtime().dispatch();
+  EXPECT_TRUE(memory.attachments().empty());
+}
+
+TEST_F(CoreDeviceTurn, AttachmentIsNotMappedAnewWhileItsOldMappingIsInUse) {
+  const auto memory = buffer();
+  const auto device = open("fences=device", "testqueue");
+  auto view = on(device, memory);
+  work(view, Usage::Write, "write");
+  view.mapping = Mapping();
+  EXPECT_TRUE(fails_with(view.attachment.map(Direction::Bidirectional), Errc::Busy, {"still at work"}));
+  EXPECT_EQ(view.queue().run(), 1U);
+  EXPECT_TRUE(view.attachment.map(Direction::Bidirectional));
+}
+
+TEST_F(CoreDeviceTurn, DeviceIsClosedThoughItsFencesWereNeverAskedFor) {
+  const auto memory = buffer();
+  std::weak_ptr<void> device_state;
+  {
+    const auto view = on_queue(memory, "fences=device");
+    device_state = view.device.state();
+    work(view, Usage::Write, "write");
+    EXPECT_EQ(view.queue().run(), 1U);
+  }
+  EXPECT_TRUE(device_state.expired());
+}
+
+// ---- SYNC of devices that work through the CPU
+
+TEST_F(CoreDeviceTurn, EndIsOwedUntilTheDeviceIsDone) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device,via_cpu");
+  const auto before = runtime().counters();
+  work(view, Usage::Write, "write");
+  EXPECT_EQ((runtime().counters() - before).sync_starts, 1U);
+  EXPECT_EQ((runtime().counters() - before).sync_ends, 0U);  // it would come too early
+  EXPECT_EQ(view.queue().run(), 1U);
+  EXPECT_TRUE(must(must(memory.map_cpu()).begin(Usage::Read, soon())).end());
+  EXPECT_EQ((runtime().counters() - before).sync_starts, 2U);
+  EXPECT_EQ((runtime().counters() - before).sync_ends, 2U);
+}
+
+TEST_F(CoreDeviceTurn, EndIsPaidBeforeADeviceThatReadsMemory) {
+  const auto memory = buffer();
+  const auto cpu_like = on_queue(memory, "fences=device,via_cpu,thread");
+  const auto hardware = on_queue(memory, "fences=device,waits");
+  work(cpu_like, Usage::Write, "write");
+  const auto before = runtime().counters();
+  auto access = must(hardware.mapping.begin_access(Usage::Read, soon()));
+  EXPECT_EQ((runtime().counters() - before).sync_ends, 1U);
+  EXPECT_TRUE(access.end());
+}
+
+TEST_F(CoreDeviceTurn, StartComesAfterWhatWroteMemoryPastTheCaches) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device,via_cpu,waits");
+  auto unknown = must(HostEvent::create(runtime()));
+  auto coherent = must(HostEvent::create(runtime(), Producer::CacheCoherent));
+  const std::array known{coherent.fence()};
+  EXPECT_TRUE(must(view.mapping.begin_access(Usage::Read, known, Deadline::now())).end());
+  const std::array by_anyone{unknown.fence()};
+  EXPECT_TRUE(fails_with(view.mapping.begin_access(Usage::Read, by_anyone, Deadline::now()), Errc::TimedOut));
+  const auto shared = buffer(kPage, "memfd");  // no SYNC there, so nothing can come too early
+  const auto of_memfd = on(view.device, shared);
+  EXPECT_TRUE(must(of_memfd.mapping.begin_access(Usage::Read, by_anyone, Deadline::now())).end());
+  must(coherent.signal());
+  must(unknown.signal());
+}
+
+TEST_F(CoreDeviceTurn, DebtIsPaidBeforeTheDescriptorLeaves) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device,via_cpu");
+  work(view, Usage::Write, "write");
+  EXPECT_TRUE(fails_with(memory.fd(), Errc::Busy));
+  EXPECT_EQ(view.queue().run(), 1U);
+  const auto before = runtime().counters();
+  EXPECT_TRUE(memory.fd());
+  EXPECT_EQ((runtime().counters() - before).sync_ends, 1U);
+}
+
+// ---- All or none
+
+TEST_F(CoreDeviceTurn, FrameTakesItsObjectsAllOrNone) {
+  const auto luma = buffer(4 * kPage);
+  const auto chroma = buffer(4 * kPage);
+  const auto frame = frame_over({luma, chroma});
+  const auto device = open("fences=device", "testqueue");
+  auto attachment = must(frame.attach(device, Usage::ReadWrite));
+  const auto mapping = must(attachment.map(Direction::Bidirectional));
+  auto busy = must(must(chroma.map_cpu()).begin(Usage::Write, soon()));
+  EXPECT_TRUE(fails_with(mapping.begin_access(Usage::Write, soon()), Errc::Busy));
+  EXPECT_TRUE(must(must(luma.map_cpu()).begin(Usage::Write, soon())).end());
+  EXPECT_TRUE(busy.end());
+  auto access = must(mapping.begin_access(Usage::Write, soon()));
+  QueueDevice::of(device).submit([] {});
+  EXPECT_TRUE(access.end());
+  EXPECT_FALSE(must(luma.reservation().test(Usage::Read)));
+  EXPECT_FALSE(must(chroma.reservation().test(Usage::Read)));
+  QueueDevice::of(device).run();
+}
+
+}  // namespace
+}  // namespace causeway::test
