@@ -50,20 +50,21 @@ Status check_context(const Context& made, const cw_opencl_adopt_v1& info) {
   return {};
 }
 
+template <class T>
+cl_int ask(const Api& api, cl_command_queue queue, cl_command_queue_info what, T& answer) {
+  return api.GetCommandQueueInfo(queue, what, sizeof(T), &answer, nullptr);
+}
+
 Status check_queue(Context& made, const cw_opencl_adopt_v1& info) {
   cl_context context = nullptr;
   cl_device_id device = nullptr;
   cl_command_queue_properties properties = 0;
-  const auto& api = made.api;
-  cl_int result = api.GetCommandQueueInfo(info.queue, CL_QUEUE_CONTEXT, sizeof(context),
-                                          static_cast<void*>(&context), nullptr);
+  cl_int result = ask(made.api, info.queue, CL_QUEUE_CONTEXT, context);
   if (result == CL_SUCCESS) {
-    result = api.GetCommandQueueInfo(info.queue, CL_QUEUE_DEVICE, sizeof(device), static_cast<void*>(&device),
-                                     nullptr);
+    result = ask(made.api, info.queue, CL_QUEUE_DEVICE, device);
   }
   if (result == CL_SUCCESS) {
-    result =
-        api.GetCommandQueueInfo(info.queue, CL_QUEUE_PROPERTIES, sizeof(properties), &properties, nullptr);
+    result = ask(made.api, info.queue, CL_QUEUE_PROPERTIES, properties);
   }
   if (result != CL_SUCCESS) {
     return wrong(fmt::format("clGetCommandQueueInfo answers {}: the queue is none, or was released",
@@ -96,8 +97,8 @@ Result<std::unique_ptr<Context>> adopt(plugin::Host host, const cw_opencl_adopt_
   auto made = std::make_unique<Context>(host, **api);
   made->adopted = true;
   cl_platform_id platform = nullptr;
-  const cl_int result = made->api.GetDeviceInfo(info.device, CL_DEVICE_PLATFORM, sizeof(platform),
-                                                static_cast<void*>(&platform), nullptr);
+  const cl_int result =
+      made->api.GetDeviceInfo(info.device, CL_DEVICE_PLATFORM, sizeof platform, &platform, nullptr);
   if (result != CL_SUCCESS) {
     return wrong(fmt::format("clGetDeviceInfo answers {}: the device is none", to_string(result)));
   }
