@@ -146,7 +146,8 @@ public:
   void enqueue(const opencl::View& view) {
     const cl_uint pixels_a_row = view.plane_strides[0] / 4;
     const std::size_t size[] = {kWidth, kHeight};
-    require(clSetKernelArg(kernel_, 0, sizeof(cl_mem), &view.buffers[0]) == CL_SUCCESS &&
+    constexpr std::size_t kHandle = sizeof(cl_mem);  // NOLINT(bugprone-sizeof-expression): the handle itself
+    require(clSetKernelArg(kernel_, 0, kHandle, &view.buffers[0]) == CL_SUCCESS &&
                 clSetKernelArg(kernel_, 1, sizeof(pixels_a_row), &pixels_a_row) == CL_SUCCESS &&
                 clEnqueueNDRangeKernel(view.queue, kernel_, 2, nullptr, size, nullptr, 0, nullptr, nullptr) ==
                     CL_SUCCESS,
@@ -209,16 +210,19 @@ int main() try {
   for (int round = 0; round < 3; ++round) {
     auto painting = on_vulkan.begin_access(Usage::Write, Deadline::in(kPatience)).value();
     painter.paint(*vulkan::view(on_vulkan).value());
-    painting.end().value();
+    const auto painted = painting.end().value();
 
-    auto transforming = on_opencl.begin_access(Usage::ReadWrite, Deadline::in(kPatience)).value();
+    // What the painter left pending, OpenCL waits for; what OpenCL leaves pending, the CPU's access waits
+    // for.
+    auto transforming = on_opencl.begin_access(Usage::ReadWrite, painted, Deadline::in(kPatience)).value();
     transformer.enqueue(*opencl::view(on_opencl).value());
-    transforming.end().value();
+    const auto transformed = transforming.end().value();
 
     auto looking = lease->frame().begin_cpu_access(Usage::Read, Deadline::in(kPatience)).value();
     const int wrong = count_wrong_pixels(looking.plane(0), lease->frame().layout().planes[0].stride);
     looking.end().value();
-    std::printf("round %d: %d of %u pixels are wrong\n", round, wrong, kWidth * kHeight);
+    std::printf("round %d: %zu fence(s) from OpenCL, %d of %u pixels are wrong\n", round, transformed.size(),
+                wrong, kWidth * kHeight);
     if (wrong != 0) {
       return 1;
     }

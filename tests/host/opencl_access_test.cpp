@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accesses with fences: what they wait for, and what comes out.
 #include <gmock/gmock.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "host/opencl_fake.hpp"
@@ -51,55 +51,114 @@ protected:
   std::unique_ptr<OpenclAttached> attached_;
 };
 
+TEST_F(OpenclAccess, SaysWhatItWaitsFor) {
+  const auto waits = [&] {
+    return OpenclDevice(host_, kAble).info().capabilities &
+           (CW_CAP_WAITS_SYNC_FILE | CW_CAP_WAITS_SYNCOBJ | CW_CAP_WAITS_HOST_EVENT);
+  };
+  EXPECT_EQ(waits(), CW_CAP_WAITS_SYNC_FILE | CW_CAP_WAITS_HOST_EVENT);
+  icd().semaphores = false;
+  EXPECT_EQ(waits(), CW_CAP_WAITS_HOST_EVENT);
+  host_.be_old();
+  EXPECT_EQ(waits(), 0U);
+}
+
 TEST_F(OpenclAccess, TheDeviceWaitsForASyncFileAndNotTheCpu) {
   const Pending before;
   cw_fence after{};
   ASSERT_TRUE(attached_->begin({&before.fence, 1}));
   ASSERT_TRUE(attached_->end(&after));
   EXPECT_THAT(icd().calls, ElementsAre("wait for a semaphore", "barrier", "acquire", "release", "marker"));
-  ASSERT_EQ(after.kind, static_cast<std::uint32_t>(CW_FENCE_HOST_EVENT));
-  icd().pump();
-  EXPECT_FALSE(host_.signalled(after)) << "what it waits for is pending";
+  ASSERT_EQ(after.kind, static_cast<std::uint32_t>(CW_FENCE_DEVICE));
+  EXPECT_EQ(device_->wait(after, 0).status, CW_TIMED_OUT) << "what it waits for is pending";
+  EXPECT_EQ(device_->wait(after, INT64_MIN).status, CW_TIMED_OUT);
   before.signal();
-  icd().pump();
-  EXPECT_TRUE(host_.signalled(after));
-  EXPECT_EQ(host_.error_of(after), 0);
+  EXPECT_TRUE(device_->wait(after));
+  device_->release(after);
   EXPECT_EQ(host_.cpu_waits(), 0U);
 }
 
-TEST_F(OpenclAccess, WhatIsSignalledAlreadyIsNotWaitedFor) {
-  const Pending before;
-  before.signal();
-  const Pending event(CW_FENCE_HOST_EVENT);
-  event.signal();
-  const cw_fence fences[] = {before.fence, event.fence, plugin::sized<cw_fence>()};
-  ASSERT_TRUE(attached_->begin(fences));
-  ASSERT_TRUE(attached_->end());
-  EXPECT_THAT(icd().calls, ElementsAre("acquire", "release", "marker"));
+TEST_F(OpenclAccess, TheDeviceWaitsForAnEventOfTheHost) {
+  for (const int error : {0, EIO}) {  // its waiters go on in either case
+    const auto before = host_.make_event();
+    icd().calls.clear();
+    cw_fence after{};
+    ASSERT_TRUE(attached_->begin({&before, 1}));
+    ASSERT_TRUE(attached_->end(&after));
+    EXPECT_THAT(icd().calls, ElementsAre("user event", "barrier", "acquire", "release", "marker"));
+    EXPECT_FALSE(device_->is_done(after));
+    host_.signal(before, error);
+    EXPECT_TRUE(device_->is_done(after));
+    device_->release(after);
+    host_.destroy(before);
+  }
+  EXPECT_EQ(host_.cpu_waits(), 0U);
 }
 
-TEST_F(OpenclAccess, ItsOwnFenceIsWaitedForByTheDevice) {
+TEST_F(OpenclAccess, AnEventThatWasSignalledMeanwhileIsNotWaitedFor) {
+  const auto before = host_.make_event();
+  host_.signal(before);
+  ASSERT_TRUE(attached_->begin({&before, 1}));
+  ASSERT_TRUE(attached_->end());
+  EXPECT_EQ(count("barrier"), 0);
+  host_.destroy(before);
+}
+
+TEST_F(OpenclAccess, TheCallersOwnSubmissionsArePartOfTheEnd) {
+  const auto elsewhere = host_.make_event();
+  cw_fence after{};
+  ASSERT_TRUE(attached_->begin());
+  ASSERT_TRUE(attached_->end(&after, {&elsewhere, 1}));
+  EXPECT_THAT(icd().calls, ElementsAre("acquire", "user event", "barrier", "release", "marker"));
+  EXPECT_FALSE(device_->is_done(after));
+  host_.signal(elsewhere);
+  EXPECT_TRUE(device_->is_done(after));
+  device_->release(after);
+  host_.destroy(elsewhere);
+}
+
+TEST_F(OpenclAccess, ItsOwnFenceCostsTheQueueNothing) {
   icd().hold = true;
   cw_fence first{};
   ASSERT_TRUE(attached_->begin());
   ASSERT_TRUE(attached_->end(&first));
-  ASSERT_EQ(first.kind, static_cast<std::uint32_t>(CW_FENCE_HOST_EVENT));
+  ASSERT_EQ(first.kind, static_cast<std::uint32_t>(CW_FENCE_DEVICE));
   cw_fence second{};
   ASSERT_TRUE(attached_->begin({&first, 1}));
   ASSERT_TRUE(attached_->end(&second));
-  EXPECT_EQ(count("barrier"), 1);
+  EXPECT_EQ(second.handle, first.handle) << "points of one timeline";
+  EXPECT_GT(second.value, first.value);
+  EXPECT_EQ(count("barrier"), 0);
+  icd().hold = false;
+  EXPECT_TRUE(device_->is_done(second));
+  EXPECT_TRUE(device_->is_done(first));
+  device_->release(first);
+  device_->release(second);
+  EXPECT_EQ(device_->wait(first).status, CW_INVALID_ARGUMENT) << "released";
+}
+
+TEST_F(OpenclAccess, AFenceForOthersIsMadeWhenTheyAskForIt) {
+  icd().hold = true;
+  cw_fence fence{};
+  ASSERT_TRUE(attached_->begin());
+  ASSERT_TRUE(attached_->end(&fence));
+  EXPECT_EQ(host_.live_events(), 0U);
+  cw_fence exported{};
+  ASSERT_TRUE(device_->export_fence(fence, exported));
+  EXPECT_EQ(exported.kind, static_cast<std::uint32_t>(CW_FENCE_HOST_EVENT));
+  device_->release(fence);
+  EXPECT_FALSE(host_.signalled(exported));
   icd().hold = false;
   icd().pump();
-  EXPECT_TRUE(host_.signalled(first));
-  EXPECT_TRUE(host_.signalled(second));
-  EXPECT_EQ(host_.cpu_waits(), 0U);
+  EXPECT_TRUE(host_.signalled(exported)) << "though the device's own fence is gone";
+  EXPECT_EQ(host_.error_of(exported), 0);
 }
 
 TEST_F(OpenclAccess, AFenceThatTheDeviceCannotWaitForIsLeftToTheHost) {
-  const Pending foreign(CW_FENCE_HOST_EVENT);
-  auto outcome = attached_->begin({&foreign.fence, 1});
+  const Pending syncobj(CW_FENCE_SYNCOBJ_POINT);
+  auto outcome = attached_->begin({&syncobj.fence, 1});
   EXPECT_EQ(outcome.status, CW_UNSUPPORTED);
-  EXPECT_THAT(outcome.text, HasSubstr("it waits for sync_files and for its own"));
+  EXPECT_THAT(outcome.text, HasSubstr("it waits for sync_files, events of programs and its own"));
   EXPECT_THAT(icd().calls, ::testing::IsEmpty()) << "nothing was begun";
 
   icd().semaphores = false;
@@ -108,7 +167,7 @@ TEST_F(OpenclAccess, AFenceThatTheDeviceCannotWaitForIsLeftToTheHost) {
   const Pending file;
   outcome = attached.begin({&file.fence, 1});
   EXPECT_EQ(outcome.status, CW_UNSUPPORTED);
-  EXPECT_THAT(outcome.text, HasSubstr("cl_khr_external_semaphore_sync_fd"));
+  EXPECT_THAT(outcome.text, HasSubstr("it waits for events of programs and its own"));
 }
 
 TEST_F(OpenclAccess, AnEndThatIsDoneAlreadyNeedsNoFence) {
@@ -116,7 +175,6 @@ TEST_F(OpenclAccess, AnEndThatIsDoneAlreadyNeedsNoFence) {
   ASSERT_TRUE(attached_->begin());
   ASSERT_TRUE(attached_->end(&fence));
   EXPECT_EQ(fence.kind, static_cast<std::uint32_t>(CW_FENCE_NONE));
-  EXPECT_EQ(host_.live_events(), 0U);
 }
 
 TEST_F(OpenclAccess, WithoutRoomForAFenceTheCpuWaitsAndCounts) {
@@ -131,39 +189,25 @@ TEST_F(OpenclAccess, WithoutRoomForAFenceTheCpuWaitsAndCounts) {
   EXPECT_EQ(host_.cpu_waits(), 1U);
 }
 
-TEST_F(OpenclAccess, WhereNoFenceCanBeMadeTheCpuWaitsToo) {
-  host_.refuse_events();
-  icd().hold = true;
-  ASSERT_TRUE(attached_->begin());
-  std::thread driver([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    icd().hold = false;
-  });
-  cw_fence fence{};
-  EXPECT_TRUE(attached_->end(&fence));
-  driver.join();
-  EXPECT_EQ(fence.kind, static_cast<std::uint32_t>(CW_FENCE_NONE));
-  EXPECT_EQ(host_.cpu_waits(), 1U);
-}
-
 TEST_F(OpenclAccess, WorkThatFailedIsToldByItsFence) {
-  icd().hold = true;
-  cw_fence broken{};
-  ASSERT_TRUE(attached_->begin());
-  ASSERT_TRUE(attached_->end(&broken));
-  icd().end_with = CL_MEM_OBJECT_ALLOCATION_FAILURE;
-  icd().hold = false;
-  icd().pump();
-  EXPECT_EQ(host_.error_of(broken), EIO);
-
-  icd().hold = true;
-  cw_fence gone{};
-  ASSERT_TRUE(attached_->begin());
-  ASSERT_TRUE(attached_->end(&gone));
-  icd().end_with = CL_DEVICE_NOT_AVAILABLE;
-  icd().hold = false;
-  icd().pump();
-  EXPECT_EQ(host_.error_of(gone), ENODEV);
+  const auto failed = [&](cl_int state, cw_fence& exported) {
+    icd().hold = true;
+    cw_fence fence{};
+    EXPECT_TRUE(attached_->begin());
+    EXPECT_TRUE(attached_->end(&fence));
+    EXPECT_TRUE(device_->export_fence(fence, exported));
+    icd().end_with = state;
+    icd().hold = false;
+    const auto outcome = device_->wait(fence);
+    device_->release(fence);
+    return outcome.status;
+  };
+  cw_fence exported{};
+  EXPECT_EQ(failed(CL_MEM_OBJECT_ALLOCATION_FAILURE, exported), CW_OUT_OF_MEMORY);
+  EXPECT_EQ(host_.error_of(exported), EIO);
+  EXPECT_EQ(failed(CL_DEVICE_NOT_AVAILABLE, exported), CW_DEVICE_LOST);
+  EXPECT_EQ(host_.error_of(exported), ENODEV);
+  EXPECT_EQ(attached_->begin().status, CW_DEVICE_LOST);
 }
 
 TEST_F(OpenclAccess, WorkThatFailsAtOnceFailsTheEnd) {
@@ -172,35 +216,32 @@ TEST_F(OpenclAccess, WorkThatFailsAtOnceFailsTheEnd) {
   EXPECT_EQ(attached_->end().status, CW_DEVICE_LOST);
 }
 
-TEST_F(OpenclAccess, ClosingWaitsForWhatIsOut) {
+TEST_F(OpenclAccess, IdleIsWhenEverythingIsDone) {
+  EXPECT_TRUE(device_->wait_idle(0)) << "nothing was submitted";
   icd().hold = true;
   cw_fence fence{};
   ASSERT_TRUE(attached_->begin());
   ASSERT_TRUE(attached_->end(&fence));
-  std::thread driver([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    icd().hold = false;
-    icd().pump();
-  });
-  // Detaching comes first; the commands hold the memory no longer than the driver does.
-  driver.join();
-  attached_.reset();
-  device_.reset();
-  EXPECT_TRUE(host_.signalled(fence));
-  EXPECT_EQ(host_.error_of(fence), 0);
+  EXPECT_EQ(device_->wait_idle(0).status, CW_TIMED_OUT);
+  icd().hold = false;
+  EXPECT_TRUE(device_->wait_idle(0));
+  device_->release(fence);
 }
 
 TEST_F(OpenclAccess, ADriverThatNeverEndsLeavesNoWaiterHanging) {
-  const OpenclDevice stuck(host_, kBare);
-  cw_fence fence{};
+  OpenclDevice stuck(host_, kBare);
+  cw_fence exported{};
   {
     const OpenclAttached attached(stuck, AttachWords(memory_.object()));
     icd().hold = true;
+    cw_fence fence{};
     ASSERT_TRUE(attached.begin());
     ASSERT_TRUE(attached.end(&fence));
+    ASSERT_TRUE(stuck.export_fence(fence, exported));
+    stuck.release(fence);
   }
-  const_cast<OpenclDevice&>(stuck).close();
-  EXPECT_EQ(host_.error_of(fence), ENODEV);
+  stuck.close();
+  EXPECT_EQ(host_.error_of(exported), ENODEV);
   EXPECT_THAT(host_.messages(), Contains(HasSubstr("did not end an access")));
   icd().hold = false;
   icd().pump();  // the late call does nothing
@@ -211,16 +252,24 @@ TEST_F(OpenclAccess, AQueueOutOfOrderIsKeptInOrderByBarriers) {
   const OpenclDevice device(host_, caller.words());
   const OpenclAttached attached(device, AttachWords(dma_buf()));
   ASSERT_TRUE(attached.outcome()) << attached.outcome();
+  icd().hold = true;
   icd().calls.clear();
+  cw_fence first{};
   ASSERT_TRUE(attached.begin());
-  ASSERT_TRUE(attached.end());
+  ASSERT_TRUE(attached.end(&first));
   EXPECT_THAT(icd().calls, ElementsAre("acquire", "barrier", "barrier", "release", "marker"));
+  icd().calls.clear();
+  ASSERT_TRUE(attached.begin({&first, 1}));
+  EXPECT_THAT(icd().calls, ElementsAre("barrier", "acquire", "barrier")) << "its own fence needs one here";
+  icd().hold = false;
+  ASSERT_TRUE(attached.end());
+  device.release(first);
 }
 
 // The real driver calls back from threads of its own.
-TEST(OpenclAccessOnPocl, FencesOfKernelsEndWhenTheirWorkIsSeen) {
+TEST(OpenclAccessOnPocl, KernelsWaitForFencesAndEndWithFences) {
   constexpr std::size_t kInts = 1U << 16U;
-  const OpenclHost host;
+  OpenclHost host;
   const OpenclDevice device(host, pocl_id());
   ASSERT_TRUE(device.opened()) << device.opened();
   const auto memory = TestMemory::memfd(kInts * 4);
@@ -237,28 +286,31 @@ TEST(OpenclAccessOnPocl, FencesOfKernelsEndWhenTheirWorkIsSeen) {
   ASSERT_EQ(clBuildProgram(program, 1, &view.device, "", nullptr, nullptr), CL_SUCCESS);
   cl_kernel kernel = clCreateKernel(program, "work", &result);
   ASSERT_EQ(result, CL_SUCCESS);
-  cw_fence previous = plugin::sized<cw_fence>();
-  int fences = 0;
   for (cl_uint round = 1; round <= 50; ++round) {
-    ASSERT_TRUE(attached.begin({&previous, 1}));
-    ASSERT_EQ(clSetKernelArg(kernel, 0, sizeof(cl_mem), &view.buffers[0]), CL_SUCCESS);
-    ASSERT_EQ(clSetKernelArg(kernel, 1, sizeof(round), &round), CL_SUCCESS);
+    const auto before = host.make_event();
+    cw_fence own{};
+    cw_fence exported{};
+    ASSERT_TRUE(attached.begin({&before, 1}));
+    ASSERT_EQ(set_argument(kernel, 0, view.buffers[0]), CL_SUCCESS);
+    ASSERT_EQ(set_argument(kernel, 1, round), CL_SUCCESS);
     ASSERT_EQ(clEnqueueNDRangeKernel(view.queue, kernel, 1, nullptr, &kInts, nullptr, 0, nullptr, nullptr),
               CL_SUCCESS);
-    ASSERT_TRUE(attached.end(&previous));
-    if (previous.kind == CW_FENCE_HOST_EVENT) {
-      ++fences;
-      pollfd look{previous.fd, POLLIN, 0};
-      ASSERT_EQ(::poll(&look, 1, 20'000), 1);
-      EXPECT_EQ(host.error_of(previous), 0);
-    }
+    ASSERT_TRUE(attached.end(&own));
+    ASSERT_EQ(own.kind, static_cast<std::uint32_t>(CW_FENCE_DEVICE)) << "it cannot be done before it begins";
+    ASSERT_TRUE(device.export_fence(own, exported));
+    EXPECT_EQ(device.wait(own, 0).status, CW_TIMED_OUT);
+    cl_uint seen = 0;
+    std::memcpy(&seen, memory.bytes().data(), sizeof seen);
+    EXPECT_EQ(seen, round - 1) << "the kernel ran before its fence was signalled";
+    host.signal(before);
+    ASSERT_TRUE(device.wait(own));
     for (const std::size_t at : {std::size_t{0}, kInts / 2, kInts - 1}) {
-      cl_uint seen = 0;
-      std::memcpy(&seen, &memory.bytes()[at * 4], sizeof(seen));
+      std::memcpy(&seen, &memory.bytes()[at * 4], sizeof seen);
       ASSERT_EQ(seen, round);
     }
+    device.release(own);
+    host.destroy(before);
   }
-  EXPECT_GT(fences, 0) << "no round was long enough to need a fence";
   EXPECT_EQ(host.cpu_waits(), 0U);
   clReleaseKernel(kernel);
   clReleaseProgram(program);

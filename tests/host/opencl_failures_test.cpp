@@ -47,7 +47,11 @@ protected:
     auto wait = plugin::sized<cw_fence>();
     wait.kind = CW_FENCE_SYNC_FILE;
     wait.fd = ready.get();
-    auto begun = attached.begin({&wait, 1});
+    const auto event = host_.make_event();
+    const cw_fence waits[] = {wait, event};
+    auto begun = attached.begin(waits);
+    host_.signal(event);
+    host_.destroy(event);
     // Until it is signalled the driver waits, whatever has failed.
     std::thread signaller([&] {
       std::this_thread::sleep_for(std::chrono::microseconds(300));
@@ -57,8 +61,13 @@ protected:
     cw_fence fence{};
     auto ended = begun ? attached.end(&fence) : begun;
     signaller.join();
-    fences_ += fence.kind == CW_FENCE_HOST_EVENT ? 1 : 0;
     icd().pump();
+    if (ended && fence.kind == CW_FENCE_DEVICE) {
+      ++fences_;
+      cw_fence exported{};
+      ended = device.export_fence(fence, exported);
+      device.release(fence);
+    }
     return ended;
   }
 

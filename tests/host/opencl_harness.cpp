@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/opencl_harness.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "uapi/real_syscalls.hpp"
@@ -52,44 +48,68 @@ OpenclHost::OpenclHost() {
     *address = object;  // see TestMemory::object
     return CW_OK;
   };
-  table_.event_create = [](void* context, cw_fence* event, cw_error* error) -> std::int32_t {
-    auto& self = self_of(context);
-    const std::lock_guard lock(self.mutex_);
-    if (self.refuses_events_) {
-      return plugin::report(Error(Errc::OutOfFds, "event_create", "the test makes no events"), error);
-    }
-    Event made{UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))};
-    event->kind = CW_FENCE_HOST_EVENT;
-    event->fd = made.fd.get();
-    event->handle = self.next_event_++;
-    self.events_.emplace(event->handle, std::move(made));
+  table_.event_create = [](void* context, cw_fence* event, cw_error*) -> std::int32_t {
+    *event = self_of(context).make_event();
     return CW_OK;
   };
   table_.event_signal = [](void* context, const cw_fence* event, std::int32_t system_errno) -> std::int32_t {
-    auto& self = self_of(context);
-    const std::lock_guard lock(self.mutex_);
-    auto& found = self.events_.at(event->handle);
-    EXPECT_FALSE(found.signalled) << "signalled twice";
-    found.signalled = true;
-    found.system_errno = system_errno;
-    const std::uint64_t one = 1;
-    EXPECT_EQ(::write(found.fd.get(), &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
+    self_of(context).signal(*event, system_errno);
     return CW_OK;
   };
-  table_.event_destroy = [](void* context, const cw_fence* event) {
-    auto& self = self_of(context);
-    const std::lock_guard lock(self.mutex_);
-    const auto found = self.events_.find(event->handle);
-    ASSERT_NE(found, self.events_.end()) << "destroyed twice";
-    if (found->second.signalled) {  // one that was never handed out need not be
-      self.ended_[event->handle] = found->second.system_errno;
+  table_.event_destroy = [](void* context, const cw_fence* event) { self_of(context).destroy(*event); };
+  table_.fence_wait = [](void*, const cw_fence*, std::int64_t, cw_error*) -> std::int32_t {
+    ADD_FAILURE() << "this backend leaves such waits to the host";
+    return CW_INTERNAL;
+  };
+  table_.fence_notify = [](void* context, const cw_fence* event, void (*told)(void*, std::int32_t),
+                           void* user, std::uint32_t* added, cw_error*) -> std::int32_t {
+    const std::lock_guard lock(self_of(context).mutex_);
+    auto& found = self_of(context).events_.at(event->handle);
+    *added = found.signalled ? 0 : 1;
+    if (!found.signalled) {
+      found.told.emplace_back(told, user);
     }
-    self.events_.erase(found);
+    return CW_OK;
   };
 }
 
 OpenclHost::~OpenclHost() {
   EXPECT_EQ(live_events(), 0U) << "events were left behind";
+}
+
+cw_fence OpenclHost::make_event() {
+  const std::lock_guard lock(mutex_);
+  auto event = plugin::sized<cw_fence>();
+  event.kind = CW_FENCE_HOST_EVENT;
+  event.fd = -1;
+  event.handle = next_event_++;
+  events_.emplace(event.handle, Event());
+  return event;
+}
+
+void OpenclHost::signal(const cw_fence& event, int system_errno) {
+  std::vector<std::pair<void (*)(void*, std::int32_t), void*>> told;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& found = events_.at(event.handle);
+    EXPECT_FALSE(found.signalled) << "signalled twice";
+    found.signalled = true;
+    found.system_errno = system_errno;
+    told.swap(found.told);
+  }
+  for (const auto& [function, user] : told) {
+    function(user, system_errno);
+  }
+}
+
+void OpenclHost::destroy(const cw_fence& event) {
+  const std::lock_guard lock(mutex_);
+  const auto found = events_.find(event.handle);
+  ASSERT_NE(found, events_.end()) << "destroyed twice";
+  if (found->second.signalled) {  // one that was never handed out need not be
+    ended_[event.handle] = found->second.system_errno;
+  }
+  events_.erase(found);
 }
 
 std::vector<std::string> OpenclHost::messages() const {
@@ -107,16 +127,16 @@ std::size_t OpenclHost::live_events() const {
   return events_.size();
 }
 
-bool OpenclHost::signalled(const cw_fence& fence) const {
+bool OpenclHost::signalled(const cw_fence& event) const {
   const std::lock_guard lock(mutex_);
-  const auto found = events_.find(fence.handle);
-  return found == events_.end() ? ended_.contains(fence.handle) : found->second.signalled;
+  const auto found = events_.find(event.handle);
+  return found == events_.end() ? ended_.contains(event.handle) : found->second.signalled;
 }
 
-int OpenclHost::error_of(const cw_fence& fence) const {
+int OpenclHost::error_of(const cw_fence& event) const {
   const std::lock_guard lock(mutex_);
-  const auto found = events_.find(fence.handle);
-  return found == events_.end() ? ended_.at(fence.handle) : found->second.system_errno;
+  const auto found = events_.find(event.handle);
+  return found == events_.end() ? ended_.at(event.handle) : found->second.system_errno;
 }
 
 std::string pocl_id() {
@@ -168,6 +188,20 @@ cw_opencl_handles_v1 OpenclDevice::handles() const {
 Outcome OpenclDevice::attach(const AttachWords& words, cw_attachment** attachment) const {
   return attempt(
       [&](cw_error* error) { return opencl_table().attach(device_, &words.info, attachment, error); });
+}
+
+Outcome OpenclDevice::wait(const cw_fence& fence, std::int64_t deadline_ns) const {
+  return attempt(
+      [&](cw_error* error) { return opencl_table().fence_wait(device_, &fence, deadline_ns, error); });
+}
+
+Outcome OpenclDevice::export_fence(const cw_fence& fence, cw_fence& out) const {
+  out = plugin::sized<cw_fence>();
+  return attempt([&](cw_error* error) { return opencl_table().fence_export(device_, &fence, &out, error); });
+}
+
+Outcome OpenclDevice::wait_idle(std::int64_t deadline_ns) const {
+  return attempt([&](cw_error* error) { return opencl_table().wait_idle(device_, deadline_ns, error); });
 }
 
 Outcome OpenclDevice::attach_once(const AttachWords& words) const {
@@ -229,10 +263,12 @@ Outcome OpenclAttached::begin(std::span<const cw_fence> waits) const {
   });
 }
 
-Outcome OpenclAttached::end(cw_fence* fence) const {
+Outcome OpenclAttached::end(cw_fence* fence, std::span<const cw_fence> given) const {
   auto words = plugin::sized<cw_access_end>();
   words.signals = fence;
   words.signal_capacity = fence != nullptr ? 1 : 0;
+  words.given = given.data();
+  words.given_count = static_cast<std::uint32_t>(given.size());
   if (fence != nullptr) {
     *fence = plugin::sized<cw_fence>();
   }
@@ -270,7 +306,7 @@ void run_kernel(const cw_opencl_view_v1& view, const char* source, std::span<con
   cl_kernel kernel = clCreateKernel(program, "work", &result);
   ASSERT_EQ(result, CL_SUCCESS);
   for (cl_uint i = 0; i < memory.size(); ++i) {
-    ASSERT_EQ(clSetKernelArg(kernel, i, sizeof(cl_mem), &memory[i]), CL_SUCCESS);
+    ASSERT_EQ(set_argument(kernel, i, memory[i]), CL_SUCCESS);
   }
   const std::size_t size[] = {width, height};
   ASSERT_EQ(clEnqueueNDRangeKernel(view.queue, kernel, 2, nullptr, size, nullptr, 0, nullptr, nullptr),

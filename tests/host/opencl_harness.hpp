@@ -8,10 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <causeway/plugin/backend.hpp>
+#include <cstddef>
 #include <map>
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/backend_harness.hpp"
@@ -37,24 +39,27 @@ public:
   [[nodiscard]] std::vector<std::string> messages() const;
   [[nodiscard]] std::uint64_t cpu_waits() const;
 
-  struct Event {
-    UniqueFd fd;
-    bool signalled = false;
-    int system_errno = 0;
-  };
+  /// An event as the host has it, for the device to wait for.
+  [[nodiscard]] cw_fence make_event();
+  void signal(const cw_fence& event, int system_errno = 0);
+  void destroy(const cw_fence& event);
   /// Events that were made and not destroyed.
   [[nodiscard]] std::size_t live_events() const;
-  [[nodiscard]] bool signalled(const cw_fence& fence) const;
-  [[nodiscard]] int error_of(const cw_fence& fence) const;
-  /// From now on making an event fails.
-  void refuse_events() { refuses_events_ = true; }
+  [[nodiscard]] bool signalled(const cw_fence& event) const;
+  [[nodiscard]] int error_of(const cw_fence& event) const;
+  /// As a host of version 1.0, which tells nobody of its events.
+  void be_old() { table_.struct_size = offsetof(cw_host, fence_wait); }
 
 private:
+  struct Event {
+    bool signalled = false;
+    int system_errno = 0;
+    std::vector<std::pair<void (*)(void*, std::int32_t), void*>> told;
+  };
   cw_host table_ = plugin::sized<cw_host>();
   mutable std::mutex mutex_;
   std::vector<std::string> messages_;
   std::uint64_t cpu_waits_ = 0;
-  bool refuses_events_ = false;
   std::uint64_t next_event_ = 1;
   std::map<std::uint64_t, Event> events_;
   std::map<std::uint64_t, int> ended_;  ///< the errors of events that were signalled and destroyed
@@ -80,6 +85,12 @@ public:
   [[nodiscard]] Outcome attach(const AttachWords& words, cw_attachment** attachment) const;
   /// Attaches and detaches again.
   [[nodiscard]] Outcome attach_once(const AttachWords& words) const;
+  /// The operations on fences of the device's own.
+  [[nodiscard]] Outcome wait(const cw_fence& fence, std::int64_t deadline_ns = soon_ns()) const;
+  [[nodiscard]] bool is_done(const cw_fence& fence) const { return static_cast<bool>(wait(fence, 0)); }
+  [[nodiscard]] Outcome export_fence(const cw_fence& fence, cw_fence& out) const;
+  void release(const cw_fence& fence) const { opencl_table().fence_release(device_, &fence); }
+  [[nodiscard]] Outcome wait_idle(std::int64_t deadline_ns = soon_ns()) const;
 
 private:
   void open(const OpenclHost& host, const cw_open_info& info);
@@ -105,8 +116,8 @@ public:
                               std::uint32_t flags = 0) const;
   [[nodiscard]] Outcome read(std::uint64_t offset, std::span<std::byte> bytes, std::uint32_t flags = 0) const;
   [[nodiscard]] Outcome begin(std::span<const cw_fence> waits = {}) const;
-  /// The fence that came out, if there was room for one and the work was not done yet.
-  [[nodiscard]] Outcome end(cw_fence* fence = nullptr) const;
+  /// fence: gets what came out; of kind NONE if the work is done. Without it there is no room for one.
+  [[nodiscard]] Outcome end(cw_fence* fence = nullptr, std::span<const cw_fence> given = {}) const;
 
 private:
   const OpenclDevice& device_;
@@ -118,6 +129,12 @@ private:
 /// True where the device writes into the memory and the CPU sees it, and the other way round, in the first, a
 /// middle and the last page.
 void expect_shared(const OpenclAttached& attached, std::span<std::byte> bytes);
+
+template <class T>
+[[nodiscard]] cl_int set_argument(cl_kernel kernel, cl_uint index, const T& value) {
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): a cl_mem is passed as the handle that it is
+  return clSetKernelArg(kernel, index, sizeof(value), &value);
+}
 
 /// Runs a kernel of the caller's own on a view's queue, and waits for it. source has one kernel, "work".
 void run_kernel(const cw_opencl_view_v1& view, const char* source, std::span<const cl_mem> memory,

@@ -2,6 +2,8 @@
 // The typed header, over the whole library, on PoCL.
 #include <gmock/gmock.h>
 
+#include <causeway/fence.hpp>
+#include <causeway/host_event.hpp>
 #include <causeway/opencl.hpp>
 #include <causeway/runtime.hpp>
 #include <chrono>
@@ -80,6 +82,59 @@ TEST(OpenclRuntime, FramesOfEveryExporterAreProvedAndSeen) {
     ASSERT_TRUE(cpu->end());
   }
   EXPECT_EQ(runtime.counters().copied_bytes, 0U);
+}
+
+// PoCL works through the CPU's caches, and so does whoever signals: nobody has to wait on the CPU for SYNC.
+TEST(OpenclRuntime, KernelsWaitForAFenceAndTheCpuForTheirs) {
+  auto runtime = make_runtime();
+  auto device = opencl::open(runtime, pocl_id());
+  ASSERT_TRUE(device) << device.error().message();
+  auto buffer = runtime.allocate(4096);
+  ASSERT_TRUE(buffer) << buffer.error().message();
+  auto attachment = buffer->attach(*device, Usage::ReadWrite);
+  ASSERT_TRUE(attachment) << attachment.error().message();
+  auto mapping = attachment->map(Direction::Bidirectional);
+  ASSERT_TRUE(mapping) << mapping.error().message();
+  const auto& view = **opencl::view(*mapping);
+  cl_int result = CL_SUCCESS;
+  const char* source = "__kernel void add(__global uint* all) { all[get_global_id(0)] += 1; }";
+  cl_program program = clCreateProgramWithSource(view.context, 1, &source, nullptr, &result);
+  ASSERT_EQ(clBuildProgram(program, 1, &view.device, "", nullptr, nullptr), CL_SUCCESS);
+  cl_kernel kernel = clCreateKernel(program, "add", &result);
+  ASSERT_EQ(set_argument(kernel, 0, view.buffers[0]), CL_SUCCESS);
+  const auto waits_before = runtime.counters().cpu_waits;
+  auto start = HostEvent::create(runtime, Producer::CacheCoherent);
+  ASSERT_TRUE(start) << start.error().message();
+  std::vector<Fence> last{start->fence()};
+  constexpr std::size_t kAll = 1024;
+  constexpr int kRounds = 20;
+  for (int round = 0; round < kRounds; ++round) {  // each waits for the one before, and the first for us
+    auto access = mapping->begin_access(Usage::ReadWrite, last, Deadline::in(std::chrono::seconds(10)));
+    ASSERT_TRUE(access) << access.error().message();
+    ASSERT_EQ(clEnqueueNDRangeKernel(view.queue, kernel, 1, nullptr, &kAll, nullptr, 0, nullptr, nullptr),
+              CL_SUCCESS);
+    auto ended = access->end();
+    ASSERT_TRUE(ended) << ended.error().message();
+    ASSERT_EQ(ended->size(), 1U);
+    EXPECT_EQ(ended->front().kind(), FenceKind::Device);
+    last = std::move(*ended);
+  }
+  EXPECT_EQ(last.front().status(), FenceStatus::Pending);
+  EXPECT_EQ(runtime.counters().cpu_waits, waits_before) << "nothing has waited on the CPU so far";
+  ASSERT_TRUE(start->signal());
+  auto cpu = buffer->map_cpu();
+  ASSERT_TRUE(cpu) << cpu.error().message();
+  auto looking = cpu->begin(Usage::Read, Deadline::in(std::chrono::seconds(20)));
+  ASSERT_TRUE(looking) << looking.error().message();
+  for (std::size_t i = 0; i < kAll; ++i) {
+    std::uint32_t seen = 0;
+    std::memcpy(&seen, &looking->bytes()[i * 4], sizeof(seen));
+    ASSERT_EQ(seen, std::uint32_t{kRounds}) << "at " << i;
+  }
+  ASSERT_TRUE(looking->end());
+  EXPECT_EQ(last.front().status(), FenceStatus::Signalled);
+  clReleaseKernel(kernel);
+  clReleaseProgram(program);
 }
 
 TEST(OpenclRuntime, HandlesOfAnOwnDeviceWork) {

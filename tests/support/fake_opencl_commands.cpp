@@ -360,6 +360,27 @@ cl_int CL_API_CALL set_callback(cl_event event, cl_int, void(CL_CALLBACK* functi
   }
   return CL_SUCCESS;
 }
+cl_event CL_API_CALL create_user_event(cl_context context, cl_int* error) {
+  if (context->references <= 0) {
+    return answer<cl_event>(error, CL_INVALID_CONTEXT, nullptr);
+  }
+  if (fails_now()) {
+    return answer<cl_event>(error, icd().fail_with, nullptr);
+  }
+  note("user event");
+  cl_event event = make_event();
+  event->state = CL_SUBMITTED;
+  return answer(error, CL_SUCCESS, event);
+}
+cl_int CL_API_CALL set_user_event(cl_event event, cl_int state) {
+  if (!alive(event) || event->state <= CL_COMPLETE) {
+    violation("clSetUserEventStatus: an event that does not live, or was set before");
+    return CL_INVALID_OPERATION;
+  }
+  event->state = state;
+  pump();
+  return CL_SUCCESS;
+}
 cl_int CL_API_CALL retain_event(cl_event event) {
   ++event->references;
   return CL_SUCCESS;
@@ -472,6 +493,8 @@ void fill_commands(cl_icd_dispatch& table) {
   table.clWaitForEvents = &wait_for_events;
   table.clGetEventInfo = &get_event_info;
   table.clSetEventCallback = &set_callback;
+  table.clCreateUserEvent = &create_user_event;
+  table.clSetUserEventStatus = &set_user_event;
   table.clRetainEvent = &retain_event;
   table.clReleaseEvent = &give_event_back;
 }

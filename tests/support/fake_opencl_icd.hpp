@@ -59,8 +59,9 @@ struct FakeOpenclIcd {
   int kernels = 0;
   int events = 0;
   int semaphores_live = 0;
-  int taken_descriptors = 0;       ///< owned by the driver now
-  std::vector<std::string> calls;  ///< imports, acquires, releases, maps, waits and launches, in their order
+  int taken_descriptors = 0;  ///< owned by the driver now
+  std::vector<std::string>
+      calls;  ///< imports, acquires, releases, maps, waits, launches and so on, in their order
   std::vector<std::string> violations;  ///< rules that the caller broke
 
   /// Runs what can run now, and calls back.

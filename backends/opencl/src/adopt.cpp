@@ -52,6 +52,7 @@ Status check_context(const Context& made, const cw_opencl_adopt_v1& info) {
 
 template <class T>
 cl_int ask(const Api& api, cl_command_queue queue, cl_command_queue_info what, T& answer) {
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): handles are pointers
   return api.GetCommandQueueInfo(queue, what, sizeof(T), &answer, nullptr);
 }
 
@@ -98,7 +99,8 @@ Result<std::unique_ptr<Context>> adopt(plugin::Host host, const cw_opencl_adopt_
   made->adopted = true;
   cl_platform_id platform = nullptr;
   const cl_int result =
-      made->api.GetDeviceInfo(info.device, CL_DEVICE_PLATFORM, sizeof platform, &platform, nullptr);
+      // NOLINTNEXTLINE(bugprone-sizeof-expression): handles are pointers
+      made->api.GetDeviceInfo(info.device, CL_DEVICE_PLATFORM, sizeof(platform), &platform, nullptr);
   if (result != CL_SUCCESS) {
     return wrong(fmt::format("clGetDeviceInfo answers {}: the device is none", to_string(result)));
   }

@@ -80,7 +80,10 @@ Result<Api> load() {
   symbols.need(api.WaitForEvents, "clWaitForEvents");
   symbols.need(api.GetEventInfo, "clGetEventInfo");
   symbols.need(api.SetEventCallback, "clSetEventCallback");
+  symbols.need(api.RetainEvent, "clRetainEvent");
   symbols.need(api.ReleaseEvent, "clReleaseEvent");
+  symbols.need(api.CreateUserEvent, "clCreateUserEvent");
+  symbols.need(api.SetUserEventStatus, "clSetUserEventStatus");
   symbols.maybe(api.CreateBufferWithProperties, "clCreateBufferWithProperties");
   if (!symbols.missing().empty()) {
     return Error(Errc::NotFound, "dlsym",

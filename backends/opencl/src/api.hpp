@@ -49,7 +49,10 @@ struct Api {
   decltype(&clWaitForEvents) WaitForEvents;
   decltype(&clGetEventInfo) GetEventInfo;
   decltype(&clSetEventCallback) SetEventCallback;
+  decltype(&clRetainEvent) RetainEvent;
   decltype(&clReleaseEvent) ReleaseEvent;
+  decltype(&clCreateUserEvent) CreateUserEvent;
+  decltype(&clSetUserEventStatus) SetUserEventStatus;
   decltype(&clCreateBufferWithProperties) CreateBufferWithProperties;  ///< OpenCL 3.0
 };
 

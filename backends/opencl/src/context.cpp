@@ -53,13 +53,13 @@ Status equip(Context& context, std::uint32_t path) {
   return {};
 }
 
-cw_device_info describe(const DeviceFacts& facts, std::span<const ImportPath> ladder, bool via_cpu) {
+cw_device_info describe(const DeviceFacts& facts, std::span<const ImportPath> ladder, std::uint32_t more) {
   const bool dma_buf = ladder.front() != ImportPath::HostPointer;
   const bool host_pointer = ladder.back() == ImportPath::HostPointer;
   auto info = plugin::sized<cw_device_info>();
   // CW_CAP_IMPLICIT_FENCES and CW_CAP_COHERENT stay unset: of no driver is there evidence.
-  info.capabilities = (via_cpu ? CW_CAP_ACCESSES_VIA_CPU : 0U) | (dma_buf ? CW_CAP_IMPORTS_DMA_BUF : 0U) |
-                      (host_pointer ? CW_CAP_IMPORTS_HOST_POINTER : 0U);
+  info.capabilities =
+      more | (dma_buf ? CW_CAP_IMPORTS_DMA_BUF : 0U) | (host_pointer ? CW_CAP_IMPORTS_HOST_POINTER : 0U);
   plugin::copy_text(info.id, std::to_string(facts.index));
   plugin::copy_text(info.name, facts.name);
   plugin::copy_text(info.driver, facts.driver);

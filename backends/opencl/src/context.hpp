@@ -3,6 +3,7 @@
 
 #include <causeway/plugin/backend.hpp>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,13 @@
 #include "ladder.hpp"
 
 namespace causeway::opencl_backend {
+
+/// True if a device works through CPU mappings, so that the host has to bracket it with SYNC: a CPU, or a
+/// device that takes nothing but host pointers.
+[[nodiscard]] inline bool works_through_cpu(const DeviceFacts& facts,
+                                            std::span<const ImportPath> ladder) noexcept {
+  return facts.on_cpu() || ladder.front() == ImportPath::HostPointer;
+}
 
 /// An OpenCL device to work on, with context and queue, made by us or adopted; of both it holds one
 /// reference.
@@ -35,11 +43,7 @@ struct Context {
 
   [[nodiscard]] const char* name() const noexcept { return facts.name.c_str(); }
 
-  /// True if the device works through CPU mappings, so that the host has to bracket it with SYNC: a CPU, or
-  /// a device that takes nothing but host pointers.
-  [[nodiscard]] bool accesses_via_cpu() const noexcept {
-    return facts.on_cpu() || ladder.front() == ImportPath::HostPointer;
-  }
+  [[nodiscard]] bool accesses_via_cpu() const noexcept { return works_through_cpu(facts, ladder); }
   /// As cl_error, but CL_OUT_OF_RESOURCES, which has many meanings, is DeviceLost if the device is not
   /// available any more (CL_DEVICE_AVAILABLE).
   [[nodiscard]] Error error(std::string_view command, cl_int code, std::string_view attempt) const;
@@ -54,8 +58,8 @@ struct Context {
 /// What both have in common once device, context and queue are there: extensions, ladder, formats.
 [[nodiscard]] Status equip(Context& context, std::uint32_t path);
 
-/// For enumerate() and info(). context: null before the device is opened.
+/// For enumerate() and info(). more: capabilities beside those of the ladder.
 [[nodiscard]] cw_device_info describe(const DeviceFacts& facts, std::span<const ImportPath> ladder,
-                                      bool via_cpu);
+                                      std::uint32_t more);
 
 }  // namespace causeway::opencl_backend

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "constraints.hpp"
+#include "device_wait.hpp"
 #include "object_check.hpp"
 
 namespace causeway::opencl_backend {
@@ -94,7 +95,9 @@ Result<std::vector<cw_device_info>> Device::enumerate(plugin::Host host) {
     if (!ladder) {
       return std::move(ladder.error());
     }
-    infos.push_back(describe(facts, *ladder, facts.on_cpu() || ladder->front() == ImportPath::HostPointer));
+    infos.push_back(
+        describe(facts, *ladder,
+                 waits_of(facts, host) | (works_through_cpu(facts, *ladder) ? CW_CAP_ACCESSES_VIA_CPU : 0U)));
   }
   return infos;
 }
@@ -125,7 +128,9 @@ Result<std::unique_ptr<Device>> Device::open(plugin::Host host, const cw_open_in
 
 Status Device::info(cw_device_info& out) {
   const std::uint32_t room = out.struct_size;
-  auto found = describe(context_->facts, context_->ladder, context_->accesses_via_cpu());
+  auto found = describe(context_->facts, context_->ladder,
+                        waits_of(context_->facts, context_->host) |
+                            (context_->accesses_via_cpu() ? CW_CAP_ACCESSES_VIA_CPU : 0U));
   if (context_->adopted) {
     plugin::copy_text(found.id, "adopted");
   }
@@ -273,6 +278,26 @@ Status Device::probe_read(Attachment& attachment, cw_probe& probe) {
   }
   note_copies(attachment, probe);
   return watched(prober_.read(attachment.buffers[probe.object], probe));
+}
+
+Status Device::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
+  return watched(timeline_.wait(fence, deadline_ns));
+}
+
+Status Device::fence_export(const cw_fence& fence, cw_fence& out) {
+  return timeline_.export_event(fence, out);
+}
+
+void Device::fence_release(const cw_fence& fence) {
+  timeline_.release(fence);
+}
+
+Status Device::wait_idle(std::int64_t deadline_ns) {
+  auto end = mark_end(*context_);
+  if (!end) {
+    return watched(std::move(end.error()));
+  }
+  return watched(wait_until(*context_, end->get(), deadline_ns, "what was enqueued"));
 }
 
 void Device::handles(cw_opencl_handles_v1& out) const noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <causeway/opencl_abi.h>
+#include <atomic>
 #include <causeway/plugin/backend.hpp>
 #include <memory>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "import_buffer.hpp"
 #include "import_image.hpp"
 #include "probe.hpp"
+#include "timeline.hpp"
 
 namespace causeway::opencl_backend {
 
@@ -29,7 +31,10 @@ public:
   static Result<std::unique_ptr<Device>> open(plugin::Host host, const cw_open_info& info);
 
   explicit Device(std::unique_ptr<Context> context) noexcept
-      : context_(std::move(context)), prober_(*context_), accessor_(*context_) {}
+      : context_(std::move(context)),
+        prober_(*context_),
+        timeline_(*context_),
+        accessor_(*context_, timeline_) {}
 
   Status info(cw_device_info& out);
   Status query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out);
@@ -41,6 +46,10 @@ public:
   const void* get_interface(std::string_view name);
   Status probe_write(Attachment& attachment, const cw_probe& probe);
   Status probe_read(Attachment& attachment, cw_probe& probe);
+  Status fence_wait(const cw_fence& fence, std::int64_t deadline_ns);
+  Status fence_export(const cw_fence& fence, cw_fence& out);
+  void fence_release(const cw_fence& fence);
+  Status wait_idle(std::int64_t deadline_ns);
 
   void handles(cw_opencl_handles_v1& out) const noexcept;
 
@@ -52,8 +61,9 @@ private:
 
   std::unique_ptr<Context> context_;
   Prober prober_;      ///< goes before its context
-  Accessor accessor_;  ///< likewise
-  bool lost_ = false;
+  Timeline timeline_;  ///< likewise
+  Accessor accessor_;
+  std::atomic<bool> lost_{false};
 };
 
 }  // namespace causeway::opencl_backend

@@ -5,7 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <condition_variable>
 #include <ctime>
+#include <memory>
+#include <mutex>
 
 namespace causeway::opencl_backend {
 namespace {
@@ -23,18 +27,6 @@ struct External {
     }
   }
 };
-
-/// In a queue that runs out of order, what follows waits for what went before only if it is told to.
-Status keep_order(const Context& context) {
-  if (!context.out_of_order) {
-    return {};
-  }
-  const cl_int result = context.api.EnqueueBarrierWithWaitList(context.queue.get(), 0, nullptr, nullptr);
-  if (result != CL_SUCCESS) {
-    return context.error("clEnqueueBarrierWithWaitList", result, "keeping an access in order");
-  }
-  return {};
-}
 
 /// Maps and unmaps whole buffers. With CL_MAP_WRITE_INVALIDATE_REGION what the CPU wrote goes to a device
 /// that works on a copy; with CL_MAP_READ what the device wrote comes back (section 5.5.2, Mapping).
@@ -64,7 +56,6 @@ Status map_and_unmap(const Context& context, std::span<const ImportedBuffer> buf
 
 Result<EventHandle> enqueue_end(const Context& context, std::span<const ImportedBuffer> buffers,
                                 Copies copies) {
-  const auto& api = context.api;
   Status first_failure = keep_order(context);
   if (copies == Copies::MapAndUnmap && first_failure) {
     first_failure = map_and_unmap(context, buffers, CL_MAP_READ);
@@ -82,6 +73,49 @@ Result<EventHandle> enqueue_end(const Context& context, std::span<const Imported
   if (!first_failure) {
     return std::move(first_failure.error());
   }
+  return mark_end(context);
+}
+
+/// A thread that sleeps until the driver calls. Some drivers call a moment before the event's state shows it,
+/// so that a call is a reason to look, no more.
+class Wake {
+public:
+  static void CL_CALLBACK call(cl_event, cl_int, void* data) {
+    const std::unique_ptr<std::shared_ptr<Wake>> held(static_cast<std::shared_ptr<Wake>*>(data));
+    const std::lock_guard lock((*held)->mutex_);
+    (*held)->called_ = true;
+    (*held)->changed_.notify_all();
+  }
+  void wait(std::int64_t most_ns) {
+    constexpr std::int64_t kLook = 1'000'000;  // once it has called
+    constexpr std::int64_t kLongest = 1'000'000'000;
+    std::unique_lock lock(mutex_);
+    const bool called_before = called_;
+    changed_.wait_for(lock, std::chrono::nanoseconds(std::min(most_ns, called_before ? kLook : kLongest)),
+                      [&] { return called_ && !called_before; });
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool called_ = false;
+};
+
+}  // namespace
+
+Status keep_order(const Context& context) {
+  if (!context.out_of_order) {
+    return {};
+  }
+  const cl_int result = context.api.EnqueueBarrierWithWaitList(context.queue.get(), 0, nullptr, nullptr);
+  if (result != CL_SUCCESS) {
+    return context.error("clEnqueueBarrierWithWaitList", result, "keeping an access in order");
+  }
+  return {};
+}
+
+Result<EventHandle> mark_end(const Context& context) {
+  const auto& api = context.api;
   cl_event event = nullptr;
   cl_int result = api.EnqueueMarkerWithWaitList(context.queue.get(), 0, nullptr, &event);
   if (result != CL_SUCCESS) {
@@ -94,8 +128,6 @@ Result<EventHandle> enqueue_end(const Context& context, std::span<const Imported
   }
   return end;
 }
-
-}  // namespace
 
 Status take_over(const Context& context, std::span<const ImportedBuffer> buffers, Copies copies) {
   const External external(buffers);
@@ -147,10 +179,9 @@ Result<bool> is_done(const Context& context, cl_event event, std::string_view wh
 }
 
 Status wait_until(const Context& context, cl_event event, std::int64_t deadline_ns, std::string_view what) {
-  // OpenCL waits for ever or not at all. Most work is done by the time that it is looked for.
-  constexpr std::int64_t kFirstPause = 20'000;
-  constexpr std::int64_t kLongestPause = 1'000'000;
-  for (std::int64_t pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
+  // OpenCL waits for ever or not at all. So the driver's own call wakes this thread, or the deadline does.
+  auto wake = std::make_shared<Wake>();
+  for (bool armed = false;;) {
     auto done = is_done(context, event, what);
     if (!done) {
       return std::move(done.error());
@@ -158,13 +189,21 @@ Status wait_until(const Context& context, cl_event event, std::int64_t deadline_
     if (*done) {
       return {};
     }
-    const std::int64_t left = deadline_ns - monotonic_ns();
-    if (left <= 0) {
+    const std::int64_t now = monotonic_ns();
+    if (deadline_ns <= now) {  // it may lie as far back as numbers go
       return Error(Errc::TimedOut, "clGetEventInfo",
                    fmt::format("{} on {} was not done by the deadline", what, context.name()));
     }
-    const timespec rest{0, static_cast<long>(std::min(pause, left))};
-    ::nanosleep(&rest, nullptr);
+    if (!armed) {
+      auto held = std::make_unique<std::shared_ptr<Wake>>(wake);
+      const cl_int result = context.api.SetEventCallback(event, CL_COMPLETE, &Wake::call, held.get());
+      if (result != CL_SUCCESS) {
+        return context.error("clSetEventCallback", result, what);
+      }
+      static_cast<void>(held.release());  // the callback's
+      armed = true;
+    }
+    wake->wait(deadline_ns - now);
   }
 }
 

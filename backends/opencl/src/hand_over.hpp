@@ -22,6 +22,13 @@ enum class Copies { No, MapAndUnmap };
 [[nodiscard]] Result<EventHandle> give_back(const Context& context, std::span<const ImportedBuffer> buffers,
                                             Copies copies);
 
+/// In a queue that runs out of order, lets what is enqueued later wait for what was enqueued before. In
+/// others that is so without.
+[[nodiscard]] Status keep_order(const Context& context);
+
+/// Flushes the queue, and yields the event that ends all that was enqueued so far.
+[[nodiscard]] Result<EventHandle> mark_end(const Context& context);
+
 /// Waits for an event. deadline_ns: CLOCK_MONOTONIC. Errors: TimedOut, and what the command failed with.
 [[nodiscard]] Status wait_until(const Context& context, cl_event event, std::int64_t deadline_ns,
                                 std::string_view what);

@@ -80,7 +80,7 @@ Result<ImportedImage> from_buffer(const Context& context, const ImportedBuffer& 
                                   const PlaneImage& wish, const cw_plane_layout& plane) {
   // Alignments are in elements (CL_DEVICE_IMAGE_PITCH_ALIGNMENT, CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT).
   const std::uint64_t pitch_align =
-      std::uint64_t{std::max(context.facts.image_pitch_align, 1U)} * wish.element_bytes;
+      std::uint64_t{std::max(context.facts.image_pitch_align, 1U)} * std::max(wish.element_bytes, 1U);
   if (plane.stride % pitch_align != 0) {
     return unable(fmt::format("its stride is {}, and images from buffers on {} need a multiple of {}",
                               plane.stride, context.name(), pitch_align));

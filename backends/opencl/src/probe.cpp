@@ -117,6 +117,7 @@ Status Prober::run(const ImportedBuffer& buffer, const cw_probe& probe, std::int
   cl_uint index = 0;
   const auto set = [&](const auto& argument) {
     if (result == CL_SUCCESS) {
+      // NOLINTNEXTLINE(bugprone-sizeof-expression): a cl_mem is passed as the handle that it is
       result = api.SetKernelArg(kernel, index++, sizeof(argument), &argument);
     }
   };
@@ -134,7 +135,7 @@ Status Prober::run(const ImportedBuffer& buffer, const cw_probe& probe, std::int
   result =
       api.EnqueueNDRangeKernel(context_.queue.get(), kernel, 1, nullptr, &one, nullptr, 0, nullptr, nullptr);
   deadline_ns += std::min(monotonic_ns() - before, INT64_MAX - deadline_ns);
-  const Status launched =
+  Status launched =
       result == CL_SUCCESS ? Status() : context_.error("clEnqueueNDRangeKernel", result, "launching a probe");
   auto end = give_back(context_, {&buffer, 1}, copies);  // what was taken over is given back in any case
   if (!launched) {
