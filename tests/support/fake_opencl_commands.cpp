@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string_view>
 #include <unordered_set>
@@ -92,11 +93,12 @@ cl_int CL_API_CALL set_argument(cl_kernel kernel, cl_uint index, std::size_t siz
 template <class T>
 T argument(const _cl_kernel& kernel, std::size_t index) {
   T value{};
-  if (kernel.arguments[index].size() != sizeof(T)) {
+  constexpr std::size_t kBytes = sizeof(T);  // NOLINT(bugprone-sizeof-expression): a cl_mem is a handle
+  if (kernel.arguments[index].size() != kBytes) {
     violation("clEnqueueNDRangeKernel: an argument has another size than its kernel's");
     return value;
   }
-  std::memcpy(&value, kernel.arguments[index].data(), sizeof(T));
+  std::memcpy(&value, kernel.arguments[index].data(), kBytes);
   return value;
 }
 
@@ -121,10 +123,10 @@ cl_int CL_API_CALL launch(cl_command_queue queue, cl_kernel kernel, cl_uint, con
   const auto memory = argument<cl_mem>(*kernel, 0);
   const auto first = argument<cl_ulong>(*kernel, 1);
   const auto count = argument<cl_uint>(*kernel, 2);
-  cl_uint16 words{};
+  std::array<std::byte, 64> words{};  // a uint16
   cl_mem seen = nullptr;
   if (kernel->writes) {
-    words = argument<cl_uint16>(*kernel, 3);
+    words = argument<decltype(words)>(*kernel, 3);
   } else {
     seen = argument<cl_mem>(*kernel, 3);
   }
@@ -142,7 +144,7 @@ cl_int CL_API_CALL launch(cl_command_queue queue, cl_kernel kernel, cl_uint, con
         }
         auto* bytes = memory->bytes() + first * 4;
         if (writes) {
-          std::memcpy(bytes, &words, std::size_t{count} * 4);
+          std::memcpy(bytes, words.data(), std::min<std::size_t>(std::size_t{count} * 4, words.size()));
         } else {
           std::memcpy(seen->bytes(), bytes, std::size_t{count} * 4);
         }

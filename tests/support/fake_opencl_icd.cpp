@@ -94,7 +94,7 @@ cl_int CL_API_CALL get_device_info(cl_device_id which, cl_device_info what, std:
     case CL_DEVICE_COMPILER_AVAILABLE:
       return give_value<cl_bool>(controls.compiler ? CL_TRUE : CL_FALSE, room, out, needed);
     case CL_DEVICE_IMAGE_SUPPORT: return give_value<cl_bool>(CL_TRUE, room, out, needed);
-    case CL_DEVICE_IMAGE_PITCH_ALIGNMENT: return give_value(controls.image_pitch_align, room, out, needed);
+    case CL_DEVICE_IMAGE_PITCH_ALIGNMENT:
     case CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT:
       return give_value(controls.image_pitch_align, room, out, needed);
     case CL_DEVICE_IMAGE2D_MAX_WIDTH:

@@ -112,6 +112,7 @@ T answer(cl_int* error, cl_int code, T value) {
 cl_int give(const void* data, std::size_t bytes, std::size_t room, void* out, std::size_t* needed);
 template <class T>
 cl_int give_value(const T& value, std::size_t room, void* out, std::size_t* needed) {
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): handles are pointers
   return give(&value, sizeof(value), room, out, needed);
 }
 
