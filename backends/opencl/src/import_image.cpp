@@ -80,7 +80,7 @@ Result<ImportedImage> from_buffer(const Context& context, const ImportedBuffer& 
                                   const PlaneImage& wish, const cw_plane_layout& plane) {
   // Alignments are in elements (CL_DEVICE_IMAGE_PITCH_ALIGNMENT, CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT).
   const std::uint64_t pitch_align =
-      std::uint64_t{std::max(context.facts.image_pitch_align, 1U)} * std::max(wish.element_bytes, 1U);
+      std::uint64_t{std::max(context.facts.image_pitch_align, 1U)} * wish.element_bytes;
   if (plane.stride % pitch_align != 0) {
     return unable(fmt::format("its stride is {}, and images from buffers on {} need a multiple of {}",
                               plane.stride, context.name(), pitch_align));
@@ -93,9 +93,9 @@ Result<ImportedImage> from_buffer(const Context& context, const ImportedBuffer& 
     if (buffer.path == ImportPath::ArmImport) {
       return unable("it starts behind the first byte, and cl_arm_import_memory makes no sub-buffers");
     }
-    const std::uint64_t align =
-        std::lcm(context.facts.base_align,
-                 std::uint64_t{std::max(context.facts.image_base_align, 1U)} * wish.element_bytes);
+    const std::uint64_t base =
+        std::uint64_t{std::max(context.facts.image_base_align, 1U)} * wish.element_bytes;
+    const std::uint64_t align = std::max<std::uint64_t>(std::lcm(context.facts.base_align, base), 1);
     if (plane.offset % align != 0) {
       return unable(
           fmt::format("it starts at byte {}, and images within buffers on {} start at a multiple of {}",
