@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Turns of devices that work later: who waits for whom, and by what means.
+#include <array>
+#include <cerrno>
 #include <thread>
 
 #include "unit/core_harness.hpp"
@@ -172,6 +174,64 @@ TEST_F(CoreDeviceTurn, WrongFenceAtTheEndIsRefusedAndTheTurnIsOver) {
   EXPECT_TRUE(fails_with(access.end(none), Errc::InvalidArgument));
   EXPECT_TRUE(fails_with(access.end(), Errc::WrongState));
   EXPECT_TRUE(must(view.mapping.begin_access(Usage::Write, soon())).end());
+}
+
+TEST_F(CoreDeviceTurn, WorkThatWaitsForItsOwnEndIsRefused) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device,waits");
+  auto timeline = must(HostTimeline::create(runtime()));
+  const auto early = must(timeline.point(4));
+  const std::array waits_for_this{must(timeline.point(5))};
+  for (const auto& signal : {waits_for_this[0], early}) {
+    auto access = must(view.mapping.begin_access(Usage::Write, waits_for_this, soon()));
+    const std::array given{signal};
+    EXPECT_TRUE(fails_with(access.end(given), Errc::InvalidArgument, {"waits for"}));
+    EXPECT_TRUE(memory.reservation().fences().empty());  // or everybody would wait for ever
+  }
+  auto access = must(view.mapping.begin_access(Usage::Write, waits_for_this, soon()));
+  const std::array later{must(timeline.point(6))};
+  EXPECT_TRUE(access.end(later));
+  must(timeline.signal(6));
+}
+
+// Whatever call fails after the work was submitted: who looks at the dma-buf waits for the fence, or it was
+// waited for.
+TEST_F(CoreDeviceTurn, EndNeverLosesAFence) {
+  for (const int failure : {EMFILE, ENOMEM}) {
+    std::size_t ends = 0;
+    for_each_failing_call(failure, [&](const std::string& failing) {
+      const auto submission = kernel.make_fence();
+      const UniqueFd file(kernel.sync_file(submission));
+      const auto fence = Fence::from_sync_file(runtime(), file.borrow());
+      const auto memory = runtime().allocate(kPage, kSystem);
+      const auto device = runtime().open_device("testqueue", {.id = "fences=device"});
+      auto fd = memory ? memory->dup_fd() : Result<UniqueFd>(UniqueFd());
+      auto attachment = memory && device ? memory->attach(*device, Usage::Write)
+                                         : Result<Attachment>(Error(Errc::Internal, "test", "not made"));
+      auto mapping = attachment ? attachment->map(Direction::Bidirectional)
+                                : Result<Mapping>(Error(Errc::Internal, "test", "not made"));
+      auto access = mapping ? mapping->begin_access(Usage::Write, soon())
+                            : Result<Access>(Error(Errc::Internal, "test", "not made"));
+      if (!fence || !fd || !access) {
+        EXPECT_FALSE(failing.empty());
+        kernel.signal(submission);
+        return;
+      }
+      const std::array given{*fence};
+      std::thread hardware([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(3));
+        kernel.signal(submission);
+      });
+      const auto ended = access->end(given);
+      const bool signalled = submission.signalled();
+      const bool kept = kernel.info(fd->get())->pending_fences == 1 || submission.signalled();
+      hardware.join();
+      EXPECT_TRUE(ended) << ended.error().message();
+      EXPECT_TRUE(kept || signalled) << failing;
+      ++ends;
+    });
+    EXPECT_GT(ends, 2U);
+  }
 }
 
 TEST_F(CoreDeviceTurn, MoreFencesThanSlotsAreAllKept) {

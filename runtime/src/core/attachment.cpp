@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <causeway/attachment.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/attachment_state.hpp"
@@ -122,9 +123,21 @@ Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
   if (attachment_ == nullptr) {
     return Error(Errc::WrongState, "Access::end", "this access was ended before; an access ends once");
   }
-  const auto attachment = std::move(attachment_);
-  attachment_ = nullptr;
-  auto left = attachment->end_access(usage_, signals);
+  // Work that waits for its own end never begins; such a fence is left out, so that nobody else waits for it.
+  const bool own = std::any_of(signals.begin(), signals.end(), [this](const Fence& signal) {
+    return signal.valid() && signal.status() == FenceStatus::Pending &&
+           std::any_of(waits_.begin(), waits_.end(), [&](const Fence& wait) {
+             return wait.context() == signal.context() && wait.sequence() >= signal.sequence();
+           });
+  });
+  const auto attachment = std::exchange(attachment_, nullptr);
+  auto left = attachment->end_access(usage_, own ? std::span<const Fence>() : signals);
+  if (left && own) {
+    return Error(
+        Errc::InvalidArgument, "Access::end",
+        "among the fences of the device's work is one that this very work waits for, so that neither "
+        "would ever come; give the fence of the submission itself");
+  }
   if (!left) {
     return std::move(left.error());
   }

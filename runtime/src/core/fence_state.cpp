@@ -26,14 +26,10 @@ FenceOutcome FenceState::known_outcome() const {
 std::optional<FenceOutcome> FenceState::outcome() {
   if (!settled_.load(std::memory_order_acquire)) {
     auto asked = ask(Deadline::now());
-    if (!asked) {
-      // What cannot be asked cannot be waited for either: a failure, so that nobody waits for ever.
-      record({.error = asked.error().system_errno() != 0 ? asked.error().system_errno() : EIO, .at = {}});
-    } else if (!*asked) {
-      return {};
-    } else {
-      record(**asked);
+    if (!asked || !*asked) {
+      return {};  // who could not look (no memory, say) has not seen it end; settle() tells the failure
     }
+    record(**asked);
   }
   return known_outcome();
 }
