@@ -23,15 +23,21 @@ void add_wait(FenceRefs& waits, std::shared_ptr<FenceState> fence) {
 }
 
 Status FenceList::reserve(std::size_t slots) {
+  const auto none = [slots] {
+    return Error(Errc::OutOfMemory, "Reservation::reserve",
+                 fmt::format("room for {} fences could not be had", slots));
+  };
   const std::lock_guard lock(mutex_);
+  if (slots > entries_.max_size() - entries_.size() - reserved_) {
+    return none();
+  }
   if (entries_.size() + reserved_ + slots > entries_.capacity()) {
     prune_locked();
   }
   try {
     entries_.reserve(entries_.size() + reserved_ + slots);
-  } catch (const std::exception&) {  // std::bad_alloc, or std::length_error for a number that is none
-    return Error(Errc::OutOfMemory, "Reservation::reserve",
-                 fmt::format("room for {} fences could not be had", slots));
+  } catch (const std::bad_alloc&) {
+    return none();
   }
   reserved_ += slots;
   return {};
