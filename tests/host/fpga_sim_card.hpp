@@ -24,7 +24,7 @@ inline Deadline soon() {
 /// A runtime and a card in it; what the library logs is kept.
 class CardTest : public ::testing::Test {
 protected:
-  void open(unsigned bits, std::uint64_t max_run = 64 * 1024) {
+  void open(unsigned bits, std::uint64_t max_run = std::uint64_t{64} * 1024) {
     auto made = Runtime::create({.log = [this](LogLevel level, std::string_view text) {
       const std::lock_guard lock(mutex_);
       if (level >= LogLevel::Warning) {

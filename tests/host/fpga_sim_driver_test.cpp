@@ -20,7 +20,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr std::uint64_t kBytes = 16 * 4096;
+constexpr std::uint64_t kBytes = std::uint64_t{16} * 4096;
 
 /// The services that a driver uses, with a look at what became of its events.
 class FakeHost {

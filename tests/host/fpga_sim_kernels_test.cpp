@@ -17,7 +17,7 @@ struct Case {
   Format to;
   std::uint32_t width;
   std::uint32_t height;
-  std::uint64_t max_run = 64 * 1024;
+  std::uint64_t max_run = std::uint64_t{64} * 1024;
 };
 void PrintTo(const Case& c, std::ostream* out) {
   *out << c.bits << " bits, kernel " << static_cast<int>(c.kernel) << ", " << c.from.to_string() << " to "

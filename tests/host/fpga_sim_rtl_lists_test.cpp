@@ -15,8 +15,8 @@
 namespace causeway::test {
 namespace {
 
-constexpr std::size_t kDescriptors = 16 * 1024;  // bytes of the arena, at its begin
-constexpr std::size_t kHalf = 64 * 1024;         // source, then destination
+constexpr std::size_t kDescriptors = std::size_t{16} * 1024;  // bytes of the arena, at its begin
+constexpr std::size_t kHalf = std::size_t{64} * 1024;         // source, then destination
 
 // Cuts total bytes into pieces of whole beats that lie anywhere in a part of the arena, in any order.
 std::vector<Piece> scatter(Random& random, std::uint32_t total, std::uint32_t beat, std::uint64_t begin) {
@@ -183,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(Widths, RtlLists,
 // What the bench's report is compared with: how fast this machine simulates.
 TEST(RtlSpeed, SimulatedBytesByWidth) {
   for (const unsigned bits : {64U, 512U}) {
-    constexpr std::uint32_t kBytes = 2 << 20;
+    constexpr std::uint32_t kBytes = 2U << 20U;
     constexpr std::uint32_t kPiece = 64 * 1024;
     for (const std::uint32_t mode : {0U, 1U}) {
       Bench bench(bits, 64 * 1024 + 2 * kBytes, 1, 4, 0);

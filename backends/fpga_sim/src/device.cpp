@@ -13,7 +13,7 @@ namespace causeway::fpga_sim_backend {
 namespace {
 
 constexpr unsigned kWidths[] = {512, 64};
-constexpr std::uint64_t kDefaultRun = 64 * 1024;
+constexpr std::uint64_t kDefaultRun = std::uint64_t{64} * 1024;
 
 cw_device_info describe(unsigned data_bits) {
   auto info = plugin::sized<cw_device_info>();

@@ -31,7 +31,7 @@ struct OpenInfo {
   unsigned data_bits = 512;  ///< of the data path: 64 or 512
   /// Device addresses come in runs of at most so many bytes (whole pages), with a hole behind each, as
   /// scattered pages do; 0: each object in one run.
-  std::uint64_t max_run = 64 * 1024;
+  std::uint64_t max_run = std::uint64_t{64} * 1024;
 };
 
 /// Opens a card of its own: each has its thread, its memory map and its registers.
@@ -99,7 +99,7 @@ public:
   }
 
   Job(Job&& other) noexcept
-      : card_(other.card_), table_(other.table_), job_(std::exchange(other.job_, nullptr)) {}
+      : card_(std::move(other.card_)), table_(other.table_), job_(std::exchange(other.job_, nullptr)) {}
   Job& operator=(Job&& other) noexcept {
     if (this != &other) {
       drop();
