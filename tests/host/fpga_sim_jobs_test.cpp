@@ -166,6 +166,14 @@ TEST_P(FpgaJobs, RowsThatAreNoWholeBeats) {
   EXPECT_THAT(made.error().message(), AllOf(HasSubstr("begins at byte 4"), HasSubstr("36 bytes apart")));
 }
 
+TEST(FpgaOpen, OneThreadForEachCard) {
+  auto runtime = Runtime::create().value();
+  const auto before = entries_of("/proc/self/task");
+  const auto first = fpga_sim::open(runtime, {.data_bits = 64}).value();
+  const auto second = fpga_sim::open(runtime, {.data_bits = 512}).value();
+  EXPECT_EQ(entries_of("/proc/self/task"), before + 2);
+}
+
 TEST(FpgaOpen, WhatThereIsNot) {
   auto runtime = Runtime::create().value();
   EXPECT_EQ(runtime.devices("fpga_sim").value().size(), 2U);

@@ -23,7 +23,7 @@ template <class Top>
 class Verilated final : public RtlEngine {
 public:
   Verilated(BusMemory& memory, BusPace& pace)
-      : top_(&context_, "dma_engine"),
+      : top_(without_workers(context_), "dma_engine"),
         descriptors_out_(memory, pace, 8),
         descriptors_in_(memory, pace, 8),
         reads_(memory, pace, sizeof(top_.mm2s_rdata)),
@@ -87,6 +87,12 @@ public:
   std::uint64_t bytes_written() const override { return writes_.bytes(); }
 
 private:
+  /// Verilator would start threads of its own for as many cores as there are, and leave them idle.
+  static VerilatedContext* without_workers(VerilatedContext& context) {
+    context.threads(1);
+    return &context;
+  }
+
   static States states_from(std::uint32_t word) {
     return {.mm2s_ring = static_cast<std::uint8_t>(word & 0xfU),
             .s2mm_ring = static_cast<std::uint8_t>(word >> 4U & 0xfU),
