@@ -21,7 +21,7 @@ namespace causeway::test {
 namespace {
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kFrames = 5'000;
+constexpr std::uint64_t kFrames = 20'000;
 #else
 constexpr std::uint64_t kFrames = 100'000;
 #endif

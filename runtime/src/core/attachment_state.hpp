@@ -93,6 +93,10 @@ private:
   [[nodiscard]] Status finish_memory(Usage usage, const FenceRefs& signals);
   [[nodiscard]] Status publish(Usage usage, FenceUsage as, const FenceRefs& signals);
   void unreserve() noexcept;
+  /// Waits on this thread, counted. Errors: TimedOut.
+  [[nodiscard]] Status wait_here(FenceState& fence, Deadline deadline) const;
+  [[nodiscard]] Error waited_too_long() const;
+  void keep_work(const FenceRefs& left);
   void warn_of_missing_fences(const FenceRefs& signals);
   [[nodiscard]] Status map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known);
   /// The backend imports the memory: at once, or when deferred storage is settled.
@@ -118,7 +122,8 @@ private:
   cw_mapping mapping_;
   std::atomic<AliasVerdict> verdict_{AliasVerdict::Unknown};
   std::mutex work_mutex_;
-  FenceRefs work_;  // what accesses left with the device, for the end of the mapping
+  std::atomic<bool> lost_{false};  // an access was dropped, and the device was not seen idle since
+  FenceRefs work_;                 // what accesses left with the device, for the end of the mapping
 };
 
 }  // namespace causeway::core

@@ -25,15 +25,6 @@ Error still_used(const BufferState& buffer, Usage usage) {
                            writes(usage) ? "uses" : "writes to", buffer.name()));
 }
 
-/// Waits on this thread if it must, and counts that. False if the deadline came first.
-Result<bool> wait_counted(FenceState& fence, Deadline deadline) {
-  if (!fence.pending()) {
-    return true;
-  }
-  fence.runtime()->tally().add_cpu_wait();
-  return fence.settle(deadline);
-}
-
 }  // namespace
 
 Result<bool> BufferState::poll_kernel(Usage usage, Deadline deadline) const {
@@ -73,7 +64,7 @@ Status BufferState::wait_for_fences(Usage usage, Deadline deadline) {
   FenceRefs waits;
   fences_.collect(waits_for(usage), waits);
   for (const auto& fence : waits) {
-    auto done = wait_counted(*fence, deadline);
+    auto done = fence->settle_counted(deadline);
     if (!done) {
       return std::move(done.error());
     }
@@ -113,7 +104,7 @@ Status BufferState::hand_to_kernel(FenceState& fence, Usage usage, Deadline dead
       }
     }
   }
-  auto done = wait_counted(fence, deadline);
+  auto done = fence.settle_counted(deadline);
   if (!done) {
     return std::move(done.error());
   }
@@ -191,7 +182,7 @@ Status BufferState::pay_all_debts(Deadline deadline) {
     }
   }
   for (const auto& fence : waits) {
-    auto done = wait_counted(*fence, deadline);
+    auto done = fence->settle_counted(deadline);
     if (!done) {
       return std::move(done.error());
     }

@@ -174,10 +174,7 @@ Status Fence::wait(Deadline deadline) const {
   if (auto here = state_->runtime()->check_process("Fence::wait"); !here) {
     return here;
   }
-  if (state_->pending()) {
-    state_->runtime()->tally().add_cpu_wait();
-  }
-  auto done = state_->settle(deadline);
+  auto done = state_->settle_counted(deadline);
   if (!done) {
     return std::move(done.error());
   }

@@ -51,6 +51,13 @@ Result<bool> FenceState::settle(Deadline deadline) {
   return true;
 }
 
+Result<bool> FenceState::settle_counted(Deadline deadline) {
+  if (pending()) {
+    runtime_->tally().add_cpu_wait();
+  }
+  return settle(deadline);
+}
+
 Result<UniqueFd> FenceState::dup_event() {
   return Error(Errc::Unsupported, "Fence::dup_event",
                "only an event of a program has such a descriptor; this fence crosses to other processes as a "

@@ -54,6 +54,8 @@ public:
   /// Waits until it has ended, however that was; false if the deadline came first. Runs callbacks that wait
   /// for this thread. Errors: Io (it cannot be waited for).
   [[nodiscard]] Result<bool> settle(Deadline deadline);
+  /// The same, counted as a wait of the CPU if it is pending.
+  [[nodiscard]] Result<bool> settle_counted(Deadline deadline);
 
   [[nodiscard]] virtual Result<Pollable> readiness() = 0;
   [[nodiscard]] virtual Result<UniqueFd> dup_sync_file() = 0;

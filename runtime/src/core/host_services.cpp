@@ -175,11 +175,7 @@ Status HostServices::wait(const cw_fence& fence, Deadline deadline) {
         Errc::InvalidArgument, "fence_wait",
         fmt::format("a fence of kind {} and handle {} is none of this host's", fence.kind, fence.handle));
   }
-  if (!known->pending()) {
-    return {};
-  }
-  runtime_.tally().add_cpu_wait();
-  auto done = known->settle(deadline);
+  auto done = known->settle_counted(deadline);
   if (!done) {
     return std::move(done.error());
   }

@@ -141,10 +141,8 @@ Status Reservation::wait(FenceUsage usage, Deadline deadline) const {
   }
   core::FenceRefs waits;
   buffer_->fences().collect(usage, waits);
-  auto& tally = buffer_->runtime()->tally();
   for (const auto& fence : waits) {
-    tally.add_cpu_wait();
-    auto done = fence->settle(deadline);
+    auto done = fence->settle_counted(deadline);
     if (!done) {
       return std::move(done.error());
     }
@@ -155,7 +153,7 @@ Status Reservation::wait(FenceUsage usage, Deadline deadline) const {
   const auto asked = kernel_usage(usage);
   auto ready = asked ? buffer_->poll_kernel(*asked, Deadline::now()) : Result<bool>(true);
   if (ready && !*ready) {
-    tally.add_cpu_wait();
+    buffer_->runtime()->tally().add_cpu_wait();
     ready = buffer_->poll_kernel(*asked, deadline);
   }
   if (!ready) {
@@ -204,8 +202,7 @@ Result<SyncFile> Reservation::export_sync_file(Usage usage, Deadline deadline) c
     } else if (sync_file.error().code() != Errc::Unsupported) {
       return std::move(sync_file.error());
     }
-    buffer_->runtime()->tally().add_cpu_wait();
-    auto done = fence->settle(deadline);
+    auto done = fence->settle_counted(deadline);
     if (!done) {
       return std::move(done.error());
     }

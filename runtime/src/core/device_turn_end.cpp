@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The end of a device's turn: what others wait for afterwards, and what becomes of a turn without an end.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "core/attachment_state.hpp"
+#include "core/device_fence.hpp"
+#include "core/runtime_state.hpp"
+
+namespace causeway::core {
+namespace {
+
+/// The end of an access has no deadline of its caller's. Where a fence can go nowhere, the CPU waits for it,
+/// but not for ever.
+constexpr std::chrono::seconds kEndPatience{10};
+
+}  // namespace
+
+Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
+  auto& services = device_state().runtime()->services();
+  std::vector<cw_fence> lent(given.size());
+  std::vector<HostServices::Loan> loans;
+  FenceRefs signals;
+  Status failure;
+  for (const auto& fence : given) {
+    if (!fence.valid() || fence.state()->runtime() != device_state().runtime()) {
+      failure = Error(Errc::InvalidArgument, "Access::end",
+                      "among the fences of the device's work is one that is none, or one of another runtime");
+      continue;
+    }
+    auto loan = services.lend(fence.state(), lent[signals.size()]);
+    if (!loan) {  // no descriptor is left for it: nobody shall miss it, so this thread waits
+      if (auto waited = wait_here(*fence.state(), Deadline::in(kEndPatience)); !waited) {
+        failure = std::move(waited);
+      }
+      continue;
+    }
+    loans.push_back(std::move(*loan));
+    signals.push_back(fence.state());
+  }
+  std::array<cw_fence, CW_MAX_SIGNALS> made{};
+  made.fill(plugin::sized<cw_fence>());
+  auto end = plugin::sized<cw_access_end>();
+  end.signal_capacity = CW_MAX_SIGNALS;
+  end.signals = made.data();
+  end.given_count = static_cast<std::uint32_t>(signals.size());
+  end.given = signals.empty() ? nullptr : lent.data();
+  auto ended = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.end_access(self, handle_, &end, error);
+  });
+  if (!ended) {
+    return std::move(ended.error());
+  }
+  const std::size_t count = std::min<std::size_t>(end.signal_count, CW_MAX_SIGNALS);
+  if (count != 0) {
+    signals.clear();  // the backend knows the whole of it, what it was given included
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    auto fence = fence_from_device(device_.state(), made.at(i));
+    if (fence) {
+      signals.push_back(std::move(*fence));
+    } else if (failure) {
+      failure = std::move(fence.error());
+    }
+  }
+  if (!failure) {
+    return std::move(failure.error());
+  }
+  signals.erase(std::remove_if(signals.begin(), signals.end(),
+                               [](const auto& fence) {
+                                 const auto outcome = fence->outcome();
+                                 return outcome && outcome->error == 0;
+                               }),
+                signals.end());
+  return signals;
+}
+
+Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence> given) {
+  auto signals = take_signals(given);
+  Status result = signals ? Status() : Status(std::move(signals.error()));
+  const FenceRefs none;
+  const FenceRefs& left = signals ? *signals : none;
+  if (auto finished = finish_memory(usage, left); !finished && result) {
+    result = std::move(finished);
+  }
+  const auto as = writes(usage) ? FenceUsage::Write : FenceUsage::Read;
+  if (auto published = publish(usage, as, left); !published && result) {
+    result = std::move(published);
+  }
+  if (writes(usage) && !signals) {  // the backend's word is missing on what became of the write
+    for (BufferState* buffer : frame_->in_order()) {
+      buffer->fences().note_written(result.error().system_errno() != 0 ? result.error().system_errno() : EIO);
+    }
+  }
+  warn_of_missing_fences(left);
+  keep_work(left);
+  frame_->release_turns(usage);
+  let_go();
+  if (!result) {
+    return std::move(result.error());
+  }
+  return signals;
+}
+
+Status AttachmentState::finish_memory(Usage usage, const FenceRefs& signals) {
+  Status first;
+  for (BufferState* buffer : frame_->in_order()) {
+    if (bracketed()) {
+      buffer->owe_end(usage, signals);
+      if (signals.empty()) {
+        if (auto ended = buffer->end_cpu(usage); !ended && first) {
+          first = std::move(ended);
+        }
+      }
+    }
+    if (writes(usage) && signals.empty()) {
+      buffer->fences().note_written(0);
+    }
+  }
+  return first;
+}
+
+Status AttachmentState::publish(Usage usage, FenceUsage as, const FenceRefs& signals) {
+  Status first;
+  for (BufferState* buffer : frame_->in_order()) {
+    std::size_t slots = CW_MAX_SIGNALS;
+    for (const auto& fence : signals) {
+      if (slots > 0 || buffer->fences().reserve(1)) {
+        slots -= slots > 0 ? 1 : 0;
+        buffer->fences().add(fence, as);
+      } else if (auto waited = wait_here(*fence, Deadline::in(kEndPatience)); !waited && first) {
+        first = std::move(waited);
+      }
+      if (sync_ == ImplicitSync::Auto && buffer->shares_kernel_fences()) {
+        auto handed = buffer->hand_to_kernel(*fence, usage, Deadline::in(kEndPatience));
+        if (!handed && first) {
+          first = std::move(handed);
+        }
+      }
+    }
+    buffer->fences().unreserve(slots);
+  }
+  return first;
+}
+
+void AttachmentState::lose_access(Usage usage) noexcept {
+  const auto& device = device_.state();
+  const auto idle = device->wait_idle(Deadline::now());
+  if (!idle) {
+    // The turn stays the device's, and the mapping too: below, only the backend's part and SYNC are ended.
+    lost_.store(true, std::memory_order_release);
+    for (BufferState* buffer : frame_->in_order()) {
+      buffer->lose(device, usage);
+    }
+  }
+  auto signals = take_signals({});
+  const FenceRefs left = signals ? std::move(*signals) : FenceRefs();
+  Status ended = signals ? Status() : Status(std::move(signals.error()));
+  if (auto finished = finish_memory(usage, left); !finished && ended) {
+    ended = std::move(finished);
+  }
+  // Everybody waits for it, but that it succeeds does not make what it wrote reliable.
+  if (auto published = publish(usage, FenceUsage::Kernel, left); !published && ended) {
+    ended = std::move(published);
+  }
+  keep_work(left);
+  device->runtime()->log(
+      LogLevel::Error,
+      fmt::format("an access of {} was dropped without its end{}{}", device_.name(),
+                  idle ? "" : "; its buffers are lost until the device is idle",
+                  ended ? std::string() : "; it could not be ended: " + ended.error().message()));
+  if (idle) {
+    if (writes(usage)) {
+      for (BufferState* buffer : frame_->in_order()) {
+        buffer->fences().note_written(ECANCELED);
+      }
+    }
+    frame_->release_turns(usage);
+  }
+  let_go();
+}
+
+void AttachmentState::keep_work(const FenceRefs& left) {
+  const std::lock_guard lock(work_mutex_);
+  work_.erase(std::remove_if(work_.begin(), work_.end(), [](const auto& fence) { return !fence->pending(); }),
+              work_.end());
+  for (const auto& fence : left) {
+    add_wait(work_, fence);
+  }
+}
+
+void AttachmentState::warn_of_missing_fences(const FenceRefs& signals) {
+  if (!signals.empty() || sync_ == ImplicitSync::Off || through_cpu() ||
+      device_.has(Capability::ImplicitFences) || device_.has(Capability::ProducesOnly)) {
+    return;
+  }
+  const auto& buffers = frame_->in_order();
+  const bool seen_outside = std::any_of(buffers.begin(), buffers.end(), [](const BufferState* buffer) {
+    return buffer->shares_kernel_fences();
+  });
+  if (seen_outside && device_state().first_to_warn()) {
+    device_state().runtime()->log(
+        LogLevel::Warning,
+        fmt::format(
+            "{} ({}) attaches no fences to the dma-bufs that it uses, and its access ended without any: "
+            "who polls the dma-buf, or relies on implicit synchronisation, does not wait for it; give "
+            "Access::end the fences of your submission, or end it after the device is done",
+            device_.name(), device_.driver()));
+  }
+}
+
+}  // namespace causeway::core
