@@ -5,42 +5,12 @@
 #include <cerrno>
 #include <thread>
 
-#include "unit/core_harness.hpp"
+#include "unit/core_queue_harness.hpp"
 
 namespace causeway::test {
 namespace {
 
-/// A buffer, attached and mapped for a queue.
-struct OnQueue {
-  Device device;
-  Attachment attachment;
-  Mapping mapping;
-  QueueDevice& queue() const { return QueueDevice::of(device); }
-};
-
-class CoreDeviceTurn : public CoreTest {
-protected:
-  OnQueue on_queue(const DmaBuf& memory, const std::string& id, ImplicitSync sync = ImplicitSync::Auto) {
-    auto device = open(id, "testqueue");
-    auto attachment = must(memory.attach(device, Usage::ReadWrite, sync));
-    auto mapping = must(attachment.map(Direction::Bidirectional));
-    return {device, std::move(attachment), std::move(mapping)};
-  }
-  OnQueue on(const Device& device, const DmaBuf& memory) {
-    auto attachment = must(memory.attach(device, Usage::ReadWrite));
-    auto mapping = must(attachment.map(Direction::Bidirectional));
-    return {device, std::move(attachment), std::move(mapping)};
-  }
-  /// One access with one piece of work, which notes its name.
-  std::vector<Fence> work(const OnQueue& view, Usage usage, const std::string& name, int error = 0) {
-    auto access = must(view.mapping.begin_access(usage, soon()));
-    view.queue().submit([this, name] { done.push_back(name); }, error);
-    return must(access.end());
-  }
-  std::uint64_t waits() { return runtime().counters().cpu_waits; }
-
-  std::vector<std::string> done;
-};
+using CoreDeviceTurn = QueueTest;
 
 TEST_F(CoreDeviceTurn, WorkOutlastsItsTurnAndItsFenceStays) {
   const auto memory = buffer();
@@ -414,59 +384,6 @@ TEST_F(CoreDeviceTurn, DeviceIsClosedThoughItsFencesWereNeverAskedFor) {
     EXPECT_EQ(view.queue().run(), 1U);
   }
   EXPECT_TRUE(device_state.expired());
-}
-
-// ---- SYNC of devices that work through the CPU
-
-TEST_F(CoreDeviceTurn, EndIsOwedUntilTheDeviceIsDone) {
-  const auto memory = buffer();
-  const auto view = on_queue(memory, "fences=device,via_cpu");
-  const auto before = runtime().counters();
-  work(view, Usage::Write, "write");
-  EXPECT_EQ((runtime().counters() - before).sync_starts, 1U);
-  EXPECT_EQ((runtime().counters() - before).sync_ends, 0U);  // it would come too early
-  EXPECT_EQ(view.queue().run(), 1U);
-  EXPECT_TRUE(must(must(memory.map_cpu()).begin(Usage::Read, soon())).end());
-  EXPECT_EQ((runtime().counters() - before).sync_starts, 2U);
-  EXPECT_EQ((runtime().counters() - before).sync_ends, 2U);
-}
-
-TEST_F(CoreDeviceTurn, EndIsPaidBeforeADeviceThatReadsMemory) {
-  const auto memory = buffer();
-  const auto cpu_like = on_queue(memory, "fences=device,via_cpu,thread");
-  const auto hardware = on_queue(memory, "fences=device,waits");
-  work(cpu_like, Usage::Write, "write");
-  const auto before = runtime().counters();
-  auto access = must(hardware.mapping.begin_access(Usage::Read, soon()));
-  EXPECT_EQ((runtime().counters() - before).sync_ends, 1U);
-  EXPECT_TRUE(access.end());
-}
-
-TEST_F(CoreDeviceTurn, StartComesAfterWhatWroteMemoryPastTheCaches) {
-  const auto memory = buffer();
-  const auto view = on_queue(memory, "fences=device,via_cpu,waits");
-  auto unknown = must(HostEvent::create(runtime()));
-  auto coherent = must(HostEvent::create(runtime(), Producer::CacheCoherent));
-  const std::array known{coherent.fence()};
-  EXPECT_TRUE(must(view.mapping.begin_access(Usage::Read, known, Deadline::now())).end());
-  const std::array by_anyone{unknown.fence()};
-  EXPECT_TRUE(fails_with(view.mapping.begin_access(Usage::Read, by_anyone, Deadline::now()), Errc::TimedOut));
-  const auto shared = buffer(kPage, "memfd");  // no SYNC there, so nothing can come too early
-  const auto of_memfd = on(view.device, shared);
-  EXPECT_TRUE(must(of_memfd.mapping.begin_access(Usage::Read, by_anyone, Deadline::now())).end());
-  must(coherent.signal());
-  must(unknown.signal());
-}
-
-TEST_F(CoreDeviceTurn, DebtIsPaidBeforeTheDescriptorLeaves) {
-  const auto memory = buffer();
-  const auto view = on_queue(memory, "fences=device,via_cpu");
-  work(view, Usage::Write, "write");
-  EXPECT_TRUE(fails_with(memory.fd(), Errc::Busy));
-  EXPECT_EQ(view.queue().run(), 1U);
-  const auto before = runtime().counters();
-  EXPECT_TRUE(memory.fd());
-  EXPECT_EQ((runtime().counters() - before).sync_ends, 1U);
 }
 
 // ---- All or none
