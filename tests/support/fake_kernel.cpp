@@ -107,6 +107,33 @@ int FakeKernel::sync_file(const FakeFence& fence) {
   return fd;
 }
 
+int FakeKernel::sync_file(const std::vector<FakeFence>& fences) {
+  Fences states;
+  for (const auto& fence : fences) {
+    states.push_back(fence.state());
+  }
+  const std::lock_guard lock(impl_->mutex);
+  const int fd = impl_->sync_files.create("several", std::move(states));
+  if (fd >= 0) {
+    impl_->hand_out(fd, "it is a sync_file of " + std::to_string(fences.size()) + " fences");
+  }
+  return fd;
+}
+
+std::optional<std::vector<FakeFence>> FakeKernel::fences_of(int sync_file) const {
+  const std::lock_guard lock(impl_->mutex);
+  const auto states = impl_->sync_files.fences_of(sync_file);
+  if (!states) {
+    return std::nullopt;
+  }
+  return std::vector<FakeFence>(states->begin(), states->end());
+}
+
+void FakeKernel::after_signal(std::function<void()> told) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->after_signal.push_back(std::move(told));
+}
+
 bool FakeKernel::add_fence(int dma_buf, const FakeFence& fence, bool write) {
   const std::lock_guard lock(impl_->mutex);
   const auto buffer = impl_->dma_buf(dma_buf);
@@ -117,11 +144,18 @@ bool FakeKernel::add_fence(int dma_buf, const FakeFence& fence, bool write) {
 }
 
 void FakeKernel::signal(const FakeFence& fence, int error) {
-  const std::lock_guard lock(impl_->mutex);
-  fence.state()->error = error;
-  fence.state()->signalled = true;
-  impl_->sync_files.update();
-  impl_->fence_signalled.notify_all();
+  std::vector<std::function<void()>> told;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    fence.state()->error = error;
+    fence.state()->signalled = true;
+    impl_->sync_files.update();
+    impl_->fence_signalled.notify_all();
+    told = impl_->after_signal;
+  }
+  for (const auto& tell : told) {
+    tell();
+  }
 }
 
 std::size_t FakeKernel::count(std::string_view name) const {

@@ -129,6 +129,12 @@ public:
   [[nodiscard]] FakeFence make_fence(std::string name = "fence");
   /// A sync_file of that fence: a descriptor that becomes readable at its signal. The caller closes it.
   [[nodiscard]] int sync_file(const FakeFence& fence);
+  /// The same of several: readable once all have signalled; of none: at once.
+  [[nodiscard]] int sync_file(const std::vector<FakeFence>& fences);
+  /// What is in a sync_file of this kernel's; none if the descriptor is no such.
+  [[nodiscard]] std::optional<std::vector<FakeFence>> fences_of(int sync_file) const;
+  /// Calls told after each signal, on the thread that signals, with no lock held: for drivers of the fake's.
+  void after_signal(std::function<void()> told);
   /// Puts a fence into a dma-buf's reservation, as a driver would. False if fd is no dma-buf.
   bool add_fence(int dma_buf, const FakeFence& fence, bool write);
   /// Once; error is 0 or an errno, which SYNC_IOC_FILE_INFO then reports.

@@ -142,6 +142,7 @@ struct FakeKernel::Impl {
   std::map<Inode, Memfd> memfds;  // that a device looked at
   std::set<Inode> hugetlb;        // memfds that play files of hugetlbfs
   SyncFiles sync_files{own};
+  std::vector<std::function<void()>> after_signal;
   HandedOut handed_out;
   std::map<std::uintptr_t, UserMapping> mappings;
   std::vector<std::string> violations;

@@ -21,4 +21,5 @@
 #include <causeway/reservation.hpp>
 #include <causeway/result.hpp>
 #include <causeway/runtime.hpp>
+#include <causeway/syncobj.hpp>
 #include <causeway/usage.hpp>

@@ -11,6 +11,8 @@
 #include "core/host_fence.hpp"
 #include "core/runtime_state.hpp"
 #include "core/sync_file_state.hpp"
+#include "core/syncobj_fence.hpp"
+#include "uapi/syncobj.hpp"
 
 namespace causeway::core {
 namespace {
@@ -20,12 +22,33 @@ Producer producer_of(const DeviceState& device) noexcept {
                                                                                     : Producer::Unknown;
 }
 
+/// A point that a device gave: its syncobj is the device's for as long as that is open.
+Result<std::shared_ptr<FenceState>> syncobj_point(const std::shared_ptr<DeviceState>& device,
+                                                  const cw_fence& given) {
+  UniqueFd node(given.fd);
+  const auto handle = static_cast<std::uint32_t>(given.handle);
+  const auto& runtime = device->runtime();
+  if (given.value == 0) {
+    // A binary syncobj has another fence tomorrow: the one of now is what was given.
+    auto fd = uapi::export_point(runtime->kernel(), node.borrow(), handle, 0);
+    if (!fd) {
+      return std::move(fd.error()).within(device->info().name);
+    }
+    return std::shared_ptr<FenceState>(
+        std::make_shared<SyncFileState>(runtime, std::move(*fd), producer_of(*device)));
+  }
+  auto timeline =
+      std::make_shared<SyncobjState>(runtime, std::move(node), handle, SyncobjState::Handle::Borrowed,
+                                     device->fence_context(given.kind, handle), device);
+  return timeline->point(given.value);
+}
+
 }  // namespace
 
 DeviceFence::DeviceFence(std::shared_ptr<DeviceState> device, const cw_fence& fence)
     : FenceState(device->runtime(), FenceKind::Device,
                  // A point of the device's own timeline; handles of two devices may be equal.
-                 {.context = device->fence_context(fence.handle), .sequence = fence.value},
+                 {.context = device->fence_context(CW_FENCE_DEVICE, fence.handle), .sequence = fence.value},
                  producer_of(*device)),
       device_(std::move(device)),
       fence_(fence) {}
@@ -106,6 +129,12 @@ Result<std::shared_ptr<FenceState>> fence_from_device(const std::shared_ptr<Devi
       }
       return std::shared_ptr<FenceState>(
           std::make_shared<SyncFileState>(device->runtime(), UniqueFd(given.fd), producer_of(*device)));
+    }
+    case CW_FENCE_SYNCOBJ_POINT: {
+      if (given.fd < 0) {
+        break;
+      }
+      return syncobj_point(device, given);
     }
     case CW_FENCE_HOST_EVENT: {
       if (auto known = device->runtime()->services().event(given)) {

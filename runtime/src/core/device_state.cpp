@@ -95,9 +95,9 @@ DeviceState::~DeviceState() {
   give_device_slot(slot_);
 }
 
-std::uint64_t DeviceState::fence_context(std::uint64_t handle) {
+std::uint64_t DeviceState::fence_context(std::uint32_t kind, std::uint64_t handle) {
   const std::lock_guard lock(contexts_mutex_);
-  const auto [place, added] = contexts_.try_emplace(handle, 0);
+  const auto [place, added] = contexts_.try_emplace({kind, handle}, 0);
   if (added) {
     place->second = next_fence_context();
   }

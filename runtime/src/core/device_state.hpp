@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace causeway::core {
 
@@ -59,8 +60,8 @@ public:
     return lock.owns_lock();
   }
 
-  /// Which of this process's timelines the device's fences with that handle belong to.
-  [[nodiscard]] std::uint64_t fence_context(std::uint64_t handle);
+  /// Which of this process's timelines the device's fences of that kind and handle belong to.
+  [[nodiscard]] std::uint64_t fence_context(std::uint32_t kind, std::uint64_t handle);
   /// True for the first caller only: what is said once of each device.
   [[nodiscard]] bool first_to_warn() noexcept { return !warned_.exchange(true, std::memory_order_relaxed); }
   /// Waits until the device has done what it was given. Errors: TimedOut, DeviceLost.
@@ -74,7 +75,8 @@ private:
   DeviceInfo info_;
   std::mutex mutex_;
   std::mutex contexts_mutex_;
-  std::map<std::uint64_t, std::uint64_t> contexts_;  // by the handle of the device's timeline
+  /// By the kind and the handle of the device's timeline.
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> contexts_;
   std::atomic<bool> warned_{false};
 };
 

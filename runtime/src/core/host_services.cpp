@@ -13,6 +13,7 @@
 #include "core/host_fence.hpp"
 #include "core/runtime_state.hpp"
 #include "core/sync_file_state.hpp"
+#include "core/syncobj_fence.hpp"
 
 namespace causeway::core {
 namespace {
@@ -145,6 +146,12 @@ Result<HostServices::Loan> HostServices::lend(const std::shared_ptr<FenceState>&
     out.fd = sync_file->fd().get();
     return Loan();
   }
+  if (const auto* point = dynamic_cast<const SyncobjFence*>(fence.get())) {
+    out.fd = point->timeline().node().get();
+    out.handle = point->timeline().handle();
+    out.value = point->value();
+    return Loan();
+  }
   if (auto* own = dynamic_cast<HostFence*>(fence.get())) {
     auto fd = own->event_fd();
     if (!fd) {
@@ -167,6 +174,17 @@ Status HostServices::wait(const cw_fence& fence, Deadline deadline) {
       return std::move(imported.error());
     }
     known = std::move(*imported);
+  } else if (fence.kind == CW_FENCE_SYNCOBJ_POINT) {
+    auto timeline = SyncobjState::adopt(runtime_.shared_from_this(), BorrowedFd(fence.fd),
+                                        static_cast<std::uint32_t>(fence.handle));
+    if (!timeline) {
+      return std::move(timeline.error());
+    }
+    auto point = (*timeline)->point(fence.value);
+    if (!point) {
+      return std::move(point.error());
+    }
+    known = std::move(*point);
   } else if (fence.kind == CW_FENCE_HOST_EVENT) {
     known = event(fence);
   }
