@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <thread>
 
 #include "guest/v4l2_vivid.hpp"
@@ -13,12 +12,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-bool write_file(const char* path, const char* text) {
-  std::ofstream file(path);
-  file << text << std::flush;
-  return file.good();
-}
 
 TEST_F(V4l2Guest, TwoPlanesInOneDmaBufForAFormatOfTwoAreRefused) {
   if (const auto reason = why_no(kHeap)) {

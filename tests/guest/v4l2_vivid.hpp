@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <causeway/runtime.hpp>
 #include <causeway/v4l2.hpp>
+#include <fstream>
 
 #include <array>
 #include <chrono>
@@ -59,6 +60,12 @@ inline std::size_t open_descriptors() {
   }
   ::closedir(folder);
   return count;
+}
+
+inline bool write_file(const char* path, const char* text) {
+  std::ofstream file(path);
+  file << text << std::flush;
+  return file.good();
 }
 
 /// Sets one of vivid's own controls, by its name.

@@ -2,6 +2,7 @@
 #include "unit/v4l2_fake.hpp"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -350,10 +351,20 @@ FakeV4l2Host::FakeV4l2Host() {
     return ::lseek(fd, offset, whence);
   };
   // Time passes at once: nothing ready means that the deadline is over.
-  calls_.ppoll = [](void* context, pollfd* fds, nfds_t, const timespec*) {
-    fds->revents = self(context).opened_.at(fds->fd)->poll(fds->events);
-    return fds->revents != 0 ? 1 : 0;
+  calls_.ppoll = [](void* context, pollfd* fds, nfds_t count, const timespec*) {
+    int ready = 0;
+    for (nfds_t i = 0; i < count; ++i) {
+      const auto camera = self(context).opened_.find(fds[i].fd);
+      if (camera != self(context).opened_.end()) {
+        fds[i].revents = camera->second->poll(fds[i].events);
+      } else {
+        ::poll(&fds[i], 1, 0);
+      }
+      ready += fds[i].revents != 0 ? 1 : 0;
+    }
+    return ready;
   };
+  calls_.eventfd = [](void*, unsigned int initial, int flags) { return ::eventfd(initial, flags); };
   host_.struct_size = sizeof host_;
   host_.abi_version = CW_ABI_VERSION;
   host_.context = this;

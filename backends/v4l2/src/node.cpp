@@ -196,19 +196,16 @@ Status Node::stream_off() const {
   return {};
 }
 
-Result<short> Node::wait(Deadline deadline) const {
+Result<bool> Node::wait(std::span<pollfd> entries, Deadline deadline) const {
   const auto& calls = host_.syscalls();
   while (true) {
-    pollfd entry{.fd = fd_.get(), .events = POLLIN, .revents = 0};
     const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.left()).count();
     const timespec timeout{.tv_sec = static_cast<time_t>(left / 1'000'000'000),
                            .tv_nsec = static_cast<long>(left % 1'000'000'000)};
-    const int ready = calls.ppoll(calls.context, &entry, 1, deadline.is_never() ? nullptr : &timeout);
-    if (ready > 0) {
-      return entry.revents;
-    }
-    if (ready == 0) {
-      return short{0};
+    const int ready =
+        calls.ppoll(calls.context, entries.data(), entries.size(), deadline.is_never() ? nullptr : &timeout);
+    if (ready >= 0) {
+      return ready > 0;
     }
     if (errno != EINTR && errno != EAGAIN) {
       return failure(errno, "ppoll", "cannot be waited for");

@@ -5,6 +5,7 @@
 // multi-planar API look the same from here on.
 
 #include <linux/videodev2.h>
+#include <poll.h>
 
 #include <array>
 #include <causeway/deadline.hpp>
@@ -108,8 +109,8 @@ public:
   /// A dma-buf of one memory plane, to be read and written.
   [[nodiscard]] Result<UniqueFd> export_own(std::uint32_t index, std::uint32_t plane) const;
 
-  /// What poll(2) says of the node; 0 if the deadline passed first.
-  [[nodiscard]] Result<short> wait(Deadline deadline) const;
+  /// ppoll(2) of this node and others: true once an entry has revents, false if the deadline passed first.
+  [[nodiscard]] Result<bool> wait(std::span<pollfd> entries, Deadline deadline) const;
   /// What the current input complains of ("no signal"); empty if of nothing, or if the driver does not say.
   [[nodiscard]] std::string input_trouble() const;
 

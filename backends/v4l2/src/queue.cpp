@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 
 #include "text.hpp"
 
@@ -137,6 +136,9 @@ Status BufferQueue::start(std::span<const Place> buffers) {
           words("buffer ", place.index, " is not attached to the camera ", node_.path(), " any more"));
     }
   }
+  if (auto made = make_bell(); !made) {
+    return made;
+  }
   for (const auto& place : buffers) {
     auto& slot = slots_.at(place.index);
     slot.in_stream = true;
@@ -175,81 +177,12 @@ void BufferQueue::take_all_back() noexcept {
       slot.turn = Turn::Free;
     }
   }
-  returned_.notify_all();
+  ring();
 }
 
 std::size_t BufferQueue::count(Turn turn) const noexcept {
   return static_cast<std::size_t>(
       std::ranges::count_if(slots_, [&](const Slot& slot) { return slot.in_stream && slot.turn == turn; }));
-}
-
-Error BufferQueue::nothing_came(Deadline::Clock::duration waited) const {
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(waited).count();
-  const std::size_t queued = count(Turn::Queued);
-  const std::size_t held = count(Turn::Held);
-  if (queued == 0) {
-    return Error(Errc::TimedOut, "dequeue",
-                 words("the camera ", node_.path(), " had no buffer to fill for ", milliseconds, " ms: all ",
-                       held, " frames are held by consumers; let one go sooner, or allocate more"));
-  }
-  const std::string trouble = node_.input_trouble();
-  return Error(Errc::TimedOut, "dequeue",
-               words("the camera ", node_.path(), " delivered no frame within ", milliseconds, " ms, with ",
-                     queued, queued == 1 ? " buffer" : " buffers", " queued and ", held, " held by consumers",
-                     trouble.empty() ? "" : "; its input reports " + trouble,
-                     queued == 1 ? "; many drivers need 2 or more to run" : ""));
-}
-
-Result<Filled> BufferQueue::dequeue(Deadline deadline, std::uint64_t& ticket) {
-  const auto begun = Deadline::Clock::now();
-  const auto waited = [&] { return Deadline::Clock::now() - begun; };
-  std::unique_lock lock(mutex_);
-  while (true) {
-    if (streaming_ && count(Turn::Queued) == 0 && deadline.left() > Deadline::Clock::duration::zero()) {
-      // poll(2) would report an error here: without a buffer there is nothing to wait for but a consumer.
-      returned_.wait_until(lock, deadline.when(), [&] { return !streaming_ || count(Turn::Queued) > 0; });
-    }
-    if (!streaming_) {
-      return Error(Errc::WrongState, "dequeue", words("the camera ", node_.path(), " is not streaming"));
-    }
-    if (count(Turn::Queued) == 0) {
-      return nothing_came(waited());
-    }
-    lock.unlock();
-    const auto events = node_.wait(deadline);
-    lock.lock();
-    if (!events) {
-      return events.error();
-    }
-    if (*events == 0) {
-      return nothing_came(waited());
-    }
-    // Also after POLLERR and POLLHUP: the driver's reason is in the answer to DQBUF.
-    auto filled = node_.dequeue();
-    if (!filled) {
-      return std::move(filled.error());
-    }
-    if (filled->has_value()) {
-      const Filled& got = **filled;
-      if (got.index >= granted_ || slots_.at(got.index).turn != Turn::Queued) {
-        return Error(
-            Errc::Io, "VIDIOC_DQBUF",
-            words("the camera ", node_.path(), " gave back buffer ", got.index, ", which it did not have"));
-      }
-      auto& slot = slots_.at(got.index);
-      slot.turn = Turn::Held;
-      ticket = slot.ticket;
-      return got;
-    }
-    if ((*events & (POLLERR | POLLHUP | POLLNVAL)) != 0 && streaming_) {
-      return Error(Errc::Io, "ppoll",
-                   words("the camera ", node_.path(), " reports an error while streaming (poll events 0x",
-                         std::hex, *events, "), and gives no reason"));
-    }
-    if (deadline.left() == Deadline::Clock::duration::zero()) {
-      return nothing_came(waited());
-    }
-  }
 }
 
 Status BufferQueue::give_back(std::uint32_t index, std::uint64_t ticket) {
@@ -268,8 +201,20 @@ Status BufferQueue::give_back(std::uint32_t index, std::uint64_t ticket) {
     return {};
   }
   auto queued = put(index);
-  returned_.notify_all();
+  if (starves_) {
+    ring();
+  }
   return queued;
+}
+
+Status BufferQueue::hold(std::uint32_t index, std::uint64_t ticket) {
+  const std::lock_guard lock(mutex_);
+  if (index >= slots_.size() || slots_.at(index).ticket != ticket || slots_.at(index).turn != Turn::Free) {
+    return Error(Errc::WrongState, "hold",
+                 words("buffer ", index, " of the camera ", node_.path(), " is not free"));
+  }
+  slots_.at(index).turn = Turn::Held;
+  return {};
 }
 
 Status BufferQueue::fill_once(Place place, Deadline deadline) {
@@ -315,6 +260,11 @@ Status BufferQueue::fill_once(Place place, Deadline deadline) {
 bool BufferQueue::is_held(std::uint32_t index, std::uint64_t ticket) const {
   const std::lock_guard lock(mutex_);
   return index < slots_.size() && slots_.at(index).ticket == ticket && slots_.at(index).turn == Turn::Held;
+}
+
+bool BufferQueue::has_queued() const {
+  const std::lock_guard lock(mutex_);
+  return count(Turn::Queued) > 0;
 }
 
 bool BufferQueue::streaming() const {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <poll.h>
+
 #include <array>
 #include <causeway/deadline.hpp>
 #include <causeway/fd.hpp>
 #include <causeway/result.hpp>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,16 +49,24 @@ public:
   /// DeviceLost.
   [[nodiscard]] Status start(std::span<const Place> buffers);
   [[nodiscard]] Status stop();
-  /// Waits for a filled buffer, which is Held from then on. Errors: TimedOut, WrongState, Io, DeviceLost.
-  [[nodiscard]] Result<Filled> dequeue(Deadline deadline, std::uint64_t& ticket);
+  /// Waits for a filled buffer, which is Held from then on. Errors: TimedOut, WrongState, Io, DeviceLost;
+  /// if there are others (maybe an empty list), Busy once one of them shows its event, or after interrupt().
+  [[nodiscard]] Result<Filled> dequeue(Deadline deadline, std::uint64_t& ticket,
+                                       std::optional<std::span<pollfd>> others = {});
+  /// Makes a dequeue with others come back: the one that waits, or the next.
+  void interrupt() noexcept;
   /// A holder is done. A ticket of former times is ignored. Errors: WrongState (nobody holds it), Io,
   /// DeviceLost.
   [[nodiscard]] Status give_back(std::uint32_t index, std::uint64_t ticket);
+  /// A Free buffer is Held from now on, as if dequeued. Errors: WrongState (it is not free).
+  [[nodiscard]] Status hold(std::uint32_t index, std::uint64_t ticket);
   /// Lets the camera fill this buffer once, and takes everything back. Errors: as start and dequeue.
   [[nodiscard]] Status fill_once(Place place, Deadline deadline);
 
   [[nodiscard]] bool is_held(std::uint32_t index, std::uint64_t ticket) const;
   [[nodiscard]] bool streaming() const;
+  /// Whether the driver has a buffer to fill.
+  [[nodiscard]] bool has_queued() const;
   [[nodiscard]] std::size_t attached() const;
 
 private:
@@ -77,10 +87,18 @@ private:
   void take_all_back() noexcept;
   [[nodiscard]] std::size_t count(Turn turn) const noexcept;
   [[nodiscard]] Error nothing_came(Deadline::Clock::duration waited) const;
+  [[nodiscard]] Status make_bell();
+  /// Wakes the dequeue that waits, if one does.
+  void ring() noexcept;
+  /// The driver's answer to DQBUF; empty if no buffer is ready.
+  [[nodiscard]] Result<std::optional<Filled>> take(std::uint64_t& ticket);
 
   Node& node_;
   mutable std::mutex mutex_;
-  std::condition_variable returned_;
+  UniqueFd bell_;         ///< an eventfd: a dequeue that waits is to look again
+  bool waits_ = false;    ///< a dequeue does
+  bool starves_ = false;  ///< it does, and the driver has no buffer
+  bool called_ = false;   ///< by interrupt()
   std::array<Slot, VIDEO_MAX_FRAME> slots_{};
   std::uint32_t granted_ = 0;  ///< indices that the driver has made
   std::uint64_t tickets_ = 0;

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The functions of causeway/v4l2_abi.h: nothing but the crossing from C to C++ and back.
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <optional>
+#include <span>
 
 #include "device.hpp"
 #include "text.hpp"
@@ -227,29 +232,46 @@ std::int32_t stop(cw_device* device, cw_error* error) {
   return guarded(error, "stop", [&] { return camera(device).buffers().stop(); });
 }
 
+Status take(cw_device* device, std::optional<std::span<pollfd>> others, std::int64_t deadline_ns,
+            cw_v4l2_captured* captured) {
+  const Deadline deadline(Deadline::Clock::time_point{std::chrono::nanoseconds(deadline_ns)});
+  std::uint64_t ticket = 0;
+  const auto filled = camera(device).buffers().dequeue(deadline, ticket, others);
+  if (!filled) {
+    return filled.error();
+  }
+  auto out = plugin::sized<cw_v4l2_captured>();
+  out.index = filled->index;
+  out.ticket = ticket;
+  out.sequence = filled->sequence;
+  out.timestamp_ns = filled->timestamp_ns;
+  out.flags = ((filled->flags & V4L2_BUF_FLAG_ERROR) != 0 ? CW_V4L2_CAPTURED_CORRUPT : 0U) |
+              ((filled->flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
+                   ? CW_V4L2_CAPTURED_MONOTONIC
+                   : 0U);
+  out.memory_planes = filled->memory_planes;
+  std::ranges::copy(filled->bytes_used, out.bytes_used);
+  *captured = out;
+  return {};
+}
+
 std::int32_t dequeue(cw_device* device, std::int64_t deadline_ns, cw_v4l2_captured* captured,
                      cw_error* error) {
-  return guarded(error, "dequeue", [&]() -> Status {
-    const Deadline deadline(Deadline::Clock::time_point{std::chrono::nanoseconds(deadline_ns)});
-    std::uint64_t ticket = 0;
-    const auto filled = camera(device).buffers().dequeue(deadline, ticket);
-    if (!filled) {
-      return filled.error();
-    }
-    auto out = plugin::sized<cw_v4l2_captured>();
-    out.index = filled->index;
-    out.ticket = ticket;
-    out.sequence = filled->sequence;
-    out.timestamp_ns = filled->timestamp_ns;
-    out.flags = ((filled->flags & V4L2_BUF_FLAG_ERROR) != 0 ? CW_V4L2_CAPTURED_CORRUPT : 0U) |
-                ((filled->flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
-                     ? CW_V4L2_CAPTURED_MONOTONIC
-                     : 0U);
-    out.memory_planes = filled->memory_planes;
-    std::ranges::copy(filled->bytes_used, out.bytes_used);
-    *captured = out;
-    return {};
-  });
+  return guarded(error, "dequeue", [&] { return take(device, std::nullopt, deadline_ns, captured); });
+}
+
+std::int32_t dequeue_or(cw_device* device, struct pollfd* others, std::uint32_t count,
+                        std::int64_t deadline_ns, cw_v4l2_captured* captured, cw_error* error) {
+  return guarded(error, "dequeue_or",
+                 [&] { return take(device, std::span(others, count), deadline_ns, captured); });
+}
+
+void interrupt(cw_device* device) {
+  camera(device).buffers().interrupt();
+}
+
+std::int32_t hold(cw_device* device, std::uint32_t index, std::uint64_t ticket, cw_error* error) {
+  return guarded(error, "hold", [&] { return camera(device).buffers().hold(index, ticket); });
 }
 
 std::int32_t queue(cw_device* device, std::uint32_t index, std::uint64_t ticket, cw_error* error) {
@@ -262,6 +284,28 @@ std::int32_t is_held(cw_device* device, std::uint32_t index, std::uint64_t ticke
 
 std::int32_t poll_fd(cw_device* device) {
   return camera(device).node().fd();
+}
+
+std::int32_t dup_poll_fd(cw_device* device, std::int32_t* fd, cw_error* error) {
+  return guarded(error, "dup_poll_fd", [&]() -> Status {
+    *fd = -1;
+    if (!camera(device).buffers().has_queued()) {
+      return {};
+    }
+    const Node& node = camera(device).node();
+    const auto& calls = node.host().syscalls();
+    int copy = -1;
+    do {
+      copy = calls.fcntl(calls.context, node.fd(), F_DUPFD_CLOEXEC, 0);
+    } while (copy < 0 && errno == EINTR);
+    if (copy < 0) {
+      const int reason = errno;
+      return Error(errc_from_errno(reason), "F_DUPFD_CLOEXEC",
+                   words("the descriptor of the camera ", node.path(), " cannot be duplicated"), reason);
+    }
+    *fd = copy;
+    return {};
+  });
 }
 
 }  // namespace
@@ -283,6 +327,10 @@ const cw_v4l2_stream& stream_table() noexcept {
       .queue = &queue,
       .is_held = &is_held,
       .poll_fd = &poll_fd,
+      .hold = &hold,
+      .dequeue_or = &dequeue_or,
+      .interrupt = &interrupt,
+      .dup_poll_fd = &dup_poll_fd,
   };
   return kTable;
 }

@@ -4,11 +4,14 @@
 #include <causeway/fence.hpp>
 #include <causeway/result.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace causeway {
 
+class Device;
 class Runtime;
 namespace core {
 class HostFence;
@@ -25,6 +28,10 @@ public:
   /// producer: what the event stands for wrote through the CPU's caches, or is not known to have.
   /// Errors: OutOfMemory, WrongState (a forked process).
   [[nodiscard]] static Result<HostEvent> create(Runtime& runtime, Producer producer = Producer::Unknown);
+  /// The fence of something that is over already, and that a driver told by other means (VIDIOC_DQBUF). at:
+  /// when it was, where that is known. error: 0, or the errno of work that failed.
+  [[nodiscard]] static Fence of_past(const Device& device,
+                                     std::optional<std::chrono::steady_clock::time_point> at, int error = 0);
 
   HostEvent(HostEvent&& other) noexcept;
   HostEvent& operator=(HostEvent&& other) noexcept;

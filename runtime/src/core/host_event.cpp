@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <causeway/host_event.hpp>
 
+#include <causeway/device.hpp>
 #include <causeway/runtime.hpp>
 
 #include <cerrno>
 #include <utility>
 
+#include "core/device_state.hpp"
 #include "core/host_fence.hpp"
 #include "core/runtime_state.hpp"
 
@@ -34,6 +36,14 @@ Result<HostEvent> HostEvent::create(Runtime& runtime, Producer producer) {
     return std::move(here.error());
   }
   return HostEvent(std::make_shared<core::HostFence>(runtime.state(), core::FenceState::Place(), producer));
+}
+
+Fence HostEvent::of_past(const Device& device, std::optional<std::chrono::steady_clock::time_point> at,
+                         int error) {
+  auto fence = std::make_shared<core::HostFence>(device.state()->runtime(), core::FenceState::Place(),
+                                                 Producer::Unknown);
+  static_cast<void>(fence->end({.error = error, .at = at}));  // nobody else knows of it yet
+  return Fence(std::move(fence));
 }
 
 Status HostEvent::signal(int error) {

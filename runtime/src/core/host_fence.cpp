@@ -43,7 +43,8 @@ HostFence::~HostFence() {
   }
 }
 
-Status HostFence::signal(int error) {
+Status HostFence::end(const FenceOutcome& outcome) {
+  const int error = outcome.error;
   if (error < 0 || error > kLargestErrno) {
     return Error(Errc::InvalidArgument, "HostEvent::signal",
                  fmt::format("{} is no errno; 0 says that the work succeeded", error));
@@ -53,7 +54,7 @@ Status HostFence::signal(int error) {
     if (outcome_) {
       return Error(Errc::WrongState, "HostEvent::signal", "this event was signalled before; it signals once");
     }
-    outcome_ = FenceOutcome{.error = error, .at = Deadline::Clock::now()};
+    outcome_ = outcome;
     record(*outcome_);
     tell_waiters_locked(error);
   }

@@ -25,7 +25,9 @@ public:
   ~HostFence() override;
 
   /// Errors: WrongState (signalled before), InvalidArgument (error is no errno).
-  [[nodiscard]] Status signal(int error);
+  [[nodiscard]] Status signal(int error) { return end({.error = error, .at = Deadline::Clock::now()}); }
+  /// The same of work that ended at another moment than now. Errors: as signal.
+  [[nodiscard]] Status end(const FenceOutcome& outcome);
   /// Lends the reading end. Errors: OutOfFds.
   [[nodiscard]] Result<BorrowedFd> event_fd();
 

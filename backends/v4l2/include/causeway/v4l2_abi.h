@@ -13,6 +13,7 @@
 #define CAUSEWAY_V4L2_ABI_H
 
 #include <causeway/plugin/backend_abi.h>
+#include <poll.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -119,13 +120,26 @@ typedef struct cw_v4l2_stream {
    * CLOCK_MONOTONIC; INT64_MAX waits for ever, a time in the past takes what is there. */
   int32_t (*dequeue)(cw_device* device, int64_t deadline_ns, cw_v4l2_captured* captured, cw_error* error);
   /* Gives a buffer back. It goes to the camera if that streams with it, and is merely free otherwise. Nobody
-   * may still read it: V4L2 waits for no fence. A ticket that is not in force any more is ignored. */
+   * may still read it: V4L2 waits for no fence, so its caller does (v4l2_stream_state.hpp). A ticket that is not in force any more is ignored. */
   int32_t (*queue)(cw_device* device, uint32_t index, uint64_t ticket, cw_error* error);
   /* 1 while somebody who dequeued the buffer has not given it back; else 0. */
   int32_t (*is_held)(cw_device* device, uint32_t index, uint64_t ticket);
   /* For poll(): POLLIN when dequeue() would not wait. Lent; lives as long as the device. With every buffer
    * held by consumers it is in error (POLLERR) all the time. */
   int32_t (*poll_fd)(cw_device* device);
+
+  /* Keeps a free buffer out of the next start(), as if somebody had dequeued it; queue() gives it back. For
+   * memory whose readers have fences pending. */
+  int32_t (*hold)(cw_device* device, uint32_t index, uint64_t ticket, cw_error* error);
+  /* As dequeue, and comes back with CW_BUSY once one of count others shows its event (fd and events are
+   * read, revents is written), or after interrupt(). */
+  int32_t (*dequeue_or)(cw_device* device, struct pollfd* others, uint32_t count, int64_t deadline_ns,
+                        cw_v4l2_captured* captured, cw_error* error);
+  /* Makes the dequeue_or that waits, or else the next, come back. From any thread. */
+  void (*interrupt)(cw_device* device);
+  /* *fd: a duplicate of poll_fd for the caller, or -1 while the driver has no buffer to fill: there poll(2)
+   * has nothing to wait for, and is in error all the time. */
+  int32_t (*dup_poll_fd)(cw_device* device, int32_t* fd, cw_error* error);
 } cw_v4l2_stream;
 
 #ifdef __cplusplus

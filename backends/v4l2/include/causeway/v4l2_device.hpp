@@ -25,13 +25,19 @@ namespace causeway::v4l2 {
 
 namespace detail {
 
-/// The camera's functions. Errors: InvalidArgument if the device is no camera.
+/// The camera's functions. Errors: InvalidArgument if the device is no camera; Incompatible if its backend is
+/// older than this header.
 [[nodiscard]] inline Result<const cw_v4l2_stream*> table_of(const Device& camera) {
   const auto* table = static_cast<const cw_v4l2_stream*>(camera.interface(CW_V4L2_STREAM_INTERFACE));
   if (table == nullptr) {
     return Error(
         Errc::InvalidArgument, "v4l2",
         "the device " + camera.name() + " of the backend " + camera.backend() + " is no V4L2 camera");
+  }
+  if (table->struct_size < sizeof(cw_v4l2_stream)) {
+    return Error(Errc::Incompatible, "v4l2",
+                 "the backend " + camera.backend() +
+                     " is older than this program's <causeway/v4l2.hpp>: it has no fences; update it");
   }
   return table;
 }

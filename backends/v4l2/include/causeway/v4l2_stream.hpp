@@ -1,211 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <causeway/attachment.hpp>
 #include <causeway/deadline.hpp>
+#include <causeway/fence.hpp>
 #include <causeway/frame_pool.hpp>
+#include <causeway/host_event.hpp>
 #include <causeway/v4l2_device.hpp>
+#include <causeway/v4l2_stream_state.hpp>
 
-#include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
 namespace causeway::v4l2 {
 
-namespace detail {
-
-/// What a stream and its leases share. While the camera has a frame it holds the write turn on it
-/// (Mapping::begin_access), so nobody else can begin to use it; the turn ends when the frame arrives.
-///
-/// Threads: thread-safe. No lock is held while a frame is waited for.
-class StreamState {
-public:
-  StreamState(Device camera, const cw_v4l2_stream* table, FramePool pool)
-      : camera_(std::move(camera)), table_(table), pool_(std::move(pool)), frames_(pool_.size()) {}
-
-  [[nodiscard]] FrameRef frame(std::uint32_t i) const noexcept { return pool_.frame(i); }
-
-  [[nodiscard]] Status start() {
-    const std::lock_guard lock(mutex_);
-    std::vector<const cw_v4l2_view*> views;
-    for (std::uint32_t i = 0; i < frames_.size(); ++i) {
-      const Mapping& mapping = pool_.frame(i).on(camera_);
-      const auto* view = static_cast<const cw_v4l2_view*>(mapping.native(CW_V4L2_VIEW_INTERFACE));
-      if (view == nullptr) {
-        return Error(Errc::InvalidArgument, "Stream::start",
-                     "the pool was not negotiated with the camera " + camera_.id() +
-                         "; name it with Negotiation::with()");
-      }
-      frames_[i].view = view;
-      views.push_back(view);
-      // A lease of an earlier stream still holds it; it joins when that is let go.
-      if (table_->is_held(camera_.raw(), view->index, view->ticket) == 0) {
-        auto turn = mapping.begin_access(Usage::Write, Deadline::now());
-        if (!turn) {
-          end_turns();
-          return std::move(turn.error())
-              .within("frame " + std::to_string(i) + " cannot be given to the camera");
-        }
-        frames_[i].turn.emplace(std::move(*turn));
-      }
-    }
-    auto started = call([&](cw_error* error) {
-      return table_->start(camera_.raw(), views.data(), static_cast<std::uint32_t>(views.size()), error);
-    });
-    running_ = started.has_value();
-    if (!running_) {
-      end_turns();
-    }
-    return started;
-  }
-
-  [[nodiscard]] Status stop() {
-    const std::lock_guard lock(mutex_);
-    if (!std::exchange(running_, false)) {
-      return {};
-    }
-    auto stopped = call([&](cw_error* error) { return table_->stop(camera_.raw(), error); });
-    end_turns();
-    for (auto& frame : frames_) {
-      if (std::exchange(frame.late, false)) {
-        (void)hand_back(frame);
-      }
-    }
-    return stopped;
-  }
-
-  /// The index in the pool of the frame that arrived.
-  [[nodiscard]] Result<std::uint32_t> next(Deadline deadline, cw_v4l2_captured& captured) {
-    while (true) {
-      bool someone_late = false;
-      {
-        const std::lock_guard lock(mutex_);
-        if (!running_) {
-          return Error(Errc::WrongState, "Stream::next",
-                       "the stream of the camera " + camera_.id() + " was stopped");
-        }
-        if (auto failed = std::exchange(trouble_, std::nullopt)) {
-          return std::move(*failed);
-        }
-        for (std::uint32_t i = 0; i < frames_.size(); ++i) {
-          if (frames_[i].late) {
-            frames_[i].late = false;
-            (void)requeue(i);
-            someone_late = someone_late || frames_[i].late;
-          }
-        }
-      }
-      // A consumer let go of a frame while it still had a turn on it: look again soon, its end wakes nobody.
-      const auto slice = Deadline::in(std::chrono::milliseconds(5));
-      const bool short_wait = someone_late && slice.when() < deadline.when();
-      const Deadline until = short_wait ? slice : deadline;
-      auto waited = call([&](cw_error* error) {
-        return table_->dequeue(camera_.raw(),
-                               std::chrono::nanoseconds(until.when().time_since_epoch()).count(), &captured,
-                               error);
-      });
-      if (!waited) {
-        if (short_wait && waited.error().code() == Errc::TimedOut) {
-          continue;
-        }
-        return std::move(waited.error());
-      }
-      return arrived(captured);
-    }
-  }
-
-  [[nodiscard]] Status let_go(std::uint32_t i) {
-    const std::lock_guard lock(mutex_);
-    auto status = running_ ? requeue(i) : hand_back(frames_[i]);
-    if (!status && status.error().code() != Errc::Busy) {
-      trouble_ = status.error();  // a lease that dies cannot tell anybody
-    }
-    return status;
-  }
-
-  [[nodiscard]] std::int32_t poll_fd() const noexcept { return table_->poll_fd(camera_.raw()); }
-
-private:
-  struct Slot {
-    const cw_v4l2_view* view = nullptr;
-    std::optional<Access> turn{};  ///< the camera's, from queueing to arrival
-    bool late = false;             ///< let go, but its turn could not be had yet
-  };
-
-  // All of these with mutex_ held.
-
-  [[nodiscard]] Status requeue(std::uint32_t i) {
-    auto turn = pool_.frame(i).on(camera_).begin_access(Usage::Write, Deadline::now());
-    if (!turn) {
-      frames_[i].late = turn.error().code() == Errc::Busy;
-      return std::move(turn.error()).within("a frame was let go while it is in use");
-    }
-    auto status = hand_back(frames_[i]);
-    if (status) {
-      frames_[i].turn.emplace(std::move(*turn));
-    } else {
-      (void)turn->end();
-    }
-    return status;
-  }
-
-  [[nodiscard]] Status hand_back(const Slot& frame) {
-    return call([&](cw_error* error) {
-      return table_->queue(camera_.raw(), frame.view->index, frame.view->ticket, error);
-    });
-  }
-
-  [[nodiscard]] Result<std::uint32_t> arrived(const cw_v4l2_captured& captured) {
-    const std::lock_guard lock(mutex_);
-    for (std::uint32_t i = 0; i < frames_.size(); ++i) {
-      Slot& frame = frames_[i];
-      if (frame.view->index != captured.index || frame.view->ticket != captured.ticket) {
-        continue;
-      }
-      // No turn: an earlier stream's lease gave it straight to the driver.
-      if (frame.turn) {
-        auto ended = frame.turn->end();
-        frame.turn.reset();
-        if (!ended) {
-          (void)hand_back(frame);
-          return std::move(ended.error());
-        }
-      }
-      return i;
-    }
-    return Error(Errc::Internal, "Stream::next",
-                 "the camera " + camera_.id() + " delivered a buffer that is no frame of this stream");
-  }
-
-  void end_turns() {
-    for (auto& frame : frames_) {
-      if (frame.turn) {
-        (void)frame.turn->end();
-        frame.turn.reset();
-      }
-    }
-  }
-
-  std::mutex mutex_;
-  const Device camera_;
-  const cw_v4l2_stream* const table_;
-  const FramePool pool_;
-  std::vector<Slot> frames_;
-  std::optional<Error> trouble_;
-  bool running_ = false;
-};
-
-}  // namespace detail
-
-/// A frame that the camera filled, on loan: the camera may fill it again once this object is let go. Before
-/// that, all work on the frame must be done (V4L2 waits for no fence) and every access to it ended. Keeps the
-/// frames alive, past the end of the Stream too.
+/// A frame that the camera filled, on loan: the camera may fill it again once this object is let go and
+/// nobody uses the frame any more. Work on it may still be under way then, if a fence in the frame's
+/// reservation speaks for it (an access that ended with fences; a driver's own): the camera gets the frame
+/// after that. Keeps the frames alive, past the end of the Stream too.
 ///
 /// Threads: reentrant; may be let go on another thread than took it.
 class Captured {
@@ -239,7 +55,16 @@ public:
   /// The driver marked the data as damaged or incomplete.
   [[nodiscard]] bool corrupt() const noexcept { return (captured_.flags & CW_V4L2_CAPTURED_CORRUPT) != 0; }
 
+  /// The moment of capture as a fence, signalled: failed with EIO if the frame is corrupt. Its time is the
+  /// camera's, where timestamp_is_monotonic(). VIDIOC_DQBUF comes after the fact, so this is for whoever
+  /// takes frames from cameras and from devices with fences alike, and for measuring what follows.
+  [[nodiscard]] Fence fence() const {
+    const auto at = timestamp_is_monotonic() ? std::optional(timestamp()) : std::nullopt;
+    return HostEvent::of_past(state_->camera(), at, corrupt() ? EIO : 0);
+  }
+
   /// Lets the frame go; afterwards nothing but destruction and assignment is allowed. Done already: no error.
+  /// Never waits: while fences of its users are pending the frame is kept aside (Stream::readiness).
   /// Errors: Busy (an access to the frame goes on; the camera gets it once that has ended), DeviceLost, Io.
   /// The destructor does the same, and leaves the report of a lost device to the next Stream::next().
   Status release() noexcept {
@@ -263,6 +88,7 @@ private:
 class Stream {
 public:
   /// Gives the pool's frames to the camera and starts it. pool must have been negotiated with the camera.
+  /// Frames on which fences are pending join when those have signalled.
   /// Errors: InvalidArgument (another pool), WrongState (the camera streams already), Busy (a frame is in
   /// use), Io, DeviceLost.
   [[nodiscard]] static Result<Stream> start(const Device& camera, const FramePool& pool) {
@@ -287,9 +113,11 @@ public:
   }
   ~Stream() { (void)stop(); }
 
-  /// The next frame, in the order of capture. A corrupt frame is delivered, and says so.
+  /// The next frame, in the order of capture. A corrupt frame is delivered, and says so. Also queues what was
+  /// kept aside and is free by now.
   /// Errors: TimedOut (says how long was waited, how many buffers the camera has, whether consumers hold all
-  /// of them, and whether there is a signal), DeviceLost, Io (stop and start again), WrongState (stopped).
+  /// of them, how many fences keep aside, and whether there is a signal), DeviceLost, Io (stop and start
+  /// again), WrongState (stopped).
   [[nodiscard]] Result<Captured> next(Deadline deadline) {
     auto captured = plugin::sized<cw_v4l2_captured>();
     const auto index = state_->next(deadline, captured);
@@ -299,12 +127,21 @@ public:
     return Captured(state_, captured, *index);
   }
 
+  /// What to poll, all together, for the caller's own loop: once one shows its event, next(Deadline::now())
+  /// has something to do, if only to give the camera a frame back that was kept aside. The camera's own
+  /// readiness is among them while it has a frame to fill; then one for each frame that fences keep aside.
+  /// Ask anew after each next() and after letting a frame go. Empty: consumers hold every frame. A frame that
+  /// somebody's turn keeps aside, or a fence without a descriptor (Fence::readiness), is not told here.
+  /// Errors: WrongState (stopped), DeviceLost, Io, OutOfFds.
+  [[nodiscard]] Result<std::vector<Pollable>> readiness() { return state_->readiness(); }
+
   /// Stops the camera; frames that are held stay held. Stopped already: no error. The destructor does the
   /// same.
   Status stop() noexcept { return state_ != nullptr ? state_->stop() : Status{}; }
 
-  /// For poll(): POLLIN when next() would not wait. In error while consumers hold every frame. Lent; lives as
-  /// long as the camera.
+  /// The camera's own descriptor, for poll(): POLLIN when it has filled a frame. In error while it has none
+  /// to fill. Frames that are kept aside are not told by it: see readiness(). Lent; lives as long as the
+  /// camera.
   [[nodiscard]] BorrowedFd poll_fd() const noexcept { return BorrowedFd(state_->poll_fd()); }
 
 private:
