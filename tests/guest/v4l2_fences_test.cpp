@@ -143,6 +143,7 @@ TEST_F(V4l2GuestFences, AProgramsOwnPollLoop) {
     const auto all = stream.readiness().value();
     ASSERT_FALSE(all.empty());
     std::vector<pollfd> entries;
+    entries.reserve(all.size());
     for (const auto& one : all) {
       entries.push_back({.fd = one.fd.get(), .events = one.events, .revents = 0});
     }

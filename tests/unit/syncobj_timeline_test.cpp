@@ -139,8 +139,7 @@ TEST_F(SyncobjTest, HandlesAreDestroyedByWhoMadeThem) {
     const auto fence = kernel.make_fence();
     ASSERT_TRUE(line.import_sync_file(sync_file(fence), 1));
     EXPECT_EQ(card.open_handles(), 1U) << "what an import needs meanwhile is gone";
-    const auto copy = line;
-    const auto point = must(copy.point(1));
+    const auto point = must(line.point(1));
     EXPECT_EQ(point.status(), FenceStatus::Pending);
   }
   EXPECT_EQ(card.open_handles(), 0U);

@@ -112,6 +112,7 @@ TEST_F(V4l2Fences, WithoutBeingKeptAsideTheFrameIsPaintedOverUnderItsReader) {
 TEST_F(V4l2Fences, TheNextFrameComesAsSoonAsAReaderIsDone) {
   auto stream = v4l2::Stream::start(*camera, *pool).value();
   std::vector<HostEvent> readers;
+  readers.reserve(3);
   for (int i = 0; i < 3; ++i) {
     readers.push_back(event());
     auto captured = take(stream);
@@ -137,6 +138,7 @@ TEST_F(V4l2Fences, TheNextFrameComesAsSoonAsAReaderIsDone) {
 TEST_F(V4l2Fences, AFrameLetGoWhileSomebodyWaitsIsWaitedForToo) {
   auto stream = v4l2::Stream::start(*camera, *pool).value();
   std::vector<v4l2::Captured> held;
+  held.reserve(3);
   for (int i = 0; i < 3; ++i) {
     held.push_back(take(stream));
   }
@@ -158,6 +160,7 @@ TEST_F(V4l2Fences, ReadinessTellsOfCameraAndFences) {
   auto stream = v4l2::Stream::start(*camera, *pool).value();
   EXPECT_EQ(stream.readiness().value().size(), 1U) << "the camera's own";
   std::vector<v4l2::Captured> held;
+  held.reserve(3);
   for (int i = 0; i < 3; ++i) {
     held.push_back(take(stream));
   }

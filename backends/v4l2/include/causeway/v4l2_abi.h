@@ -120,7 +120,8 @@ typedef struct cw_v4l2_stream {
    * CLOCK_MONOTONIC; INT64_MAX waits for ever, a time in the past takes what is there. */
   int32_t (*dequeue)(cw_device* device, int64_t deadline_ns, cw_v4l2_captured* captured, cw_error* error);
   /* Gives a buffer back. It goes to the camera if that streams with it, and is merely free otherwise. Nobody
-   * may still read it: V4L2 waits for no fence, so its caller does (v4l2_stream_state.hpp). A ticket that is not in force any more is ignored. */
+   * may still read it: V4L2 waits for no fence, so its caller does (v4l2_stream_state.hpp). A ticket that is
+   * not in force any more is ignored. */
   int32_t (*queue)(cw_device* device, uint32_t index, uint64_t ticket, cw_error* error);
   /* 1 while somebody who dequeued the buffer has not given it back; else 0. */
   int32_t (*is_held)(cw_device* device, uint32_t index, uint64_t ticket);
