@@ -178,8 +178,8 @@ TEST_P(FpgaCard, TheCompletionCanBePolled) {
   auto writes = pool.frame(1).on(*card).begin_access(Usage::Write, soon()).value();
   pollfd waits{.fd = job.submit().value().get(), .events = POLLIN, .revents = 0};
   ASSERT_EQ(::poll(&waits, 1, 30'000), 1);
-  EXPECT_EQ(waits.revents, POLLIN);
-  job.wait(Deadline::now()).value();  // it has ended
+  EXPECT_NE(waits.revents & POLLIN, 0);  // and hung up, once the signal is whole
+  job.wait(Deadline::now()).value();     // it has ended
   EXPECT_TRUE(reads.end());
   EXPECT_TRUE(writes.end());
 }
