@@ -34,15 +34,28 @@ Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
                       "among the fences of the device's work is one that is none, or one of another runtime");
       continue;
     }
-    auto loan = services.lend(fence.state(), lent[signals.size()]);
+    auto state = fence.state();
+    if (auto* other = dynamic_cast<DeviceFence*>(state.get());
+        other != nullptr && other->device() != &device_state()) {
+      // Its handle is another backend's; this one would take it for its own.
+      if (auto travelling = other->travelling()) {
+        state = std::move(*travelling);
+      } else {
+        if (auto waited = wait_here(*state, Deadline::in(kEndPatience)); !waited) {
+          failure = std::move(waited);
+        }
+        continue;
+      }
+    }
+    auto loan = services.lend(state, lent[signals.size()]);
     if (!loan) {  // no descriptor is left for it: nobody shall miss it, so this thread waits
-      if (auto waited = wait_here(*fence.state(), Deadline::in(kEndPatience)); !waited) {
+      if (auto waited = wait_here(*state, Deadline::in(kEndPatience)); !waited) {
         failure = std::move(waited);
       }
       continue;
     }
     loans.push_back(std::move(*loan));
-    signals.push_back(fence.state());
+    signals.push_back(std::move(state));
   }
   std::array<cw_fence, CW_MAX_SIGNALS> made{};
   made.fill(plugin::sized<cw_fence>());
