@@ -65,7 +65,7 @@ bool validation_wanted() {
   return wanted != nullptr && std::strcmp(wanted, "1") == 0;
 }
 
-CallerDevice::CallerDevice(std::vector<const char*> extensions)
+CallerDevice::CallerDevice(std::vector<const char*> extensions, bool timelines)
     : extensions_(std::move(extensions)), library_(std::make_unique<Library>()) {
   void* loader = ::dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
   if (loader == nullptr) {
@@ -132,7 +132,9 @@ CallerDevice::CallerDevice(std::vector<const char*> extensions)
   VkDeviceQueueCreateInfo queue{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
   queue.queueCount = 1;
   queue.pQueuePriorities = &priority;
-  VkDeviceCreateInfo device{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
+  VkPhysicalDeviceTimelineSemaphoreFeatures timeline{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, nullptr, VK_TRUE};
+  VkDeviceCreateInfo device{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, timelines ? &timeline : nullptr};
   device.queueCreateInfoCount = 1;
   device.pQueueCreateInfos = &queue;
   device.enabledExtensionCount = static_cast<std::uint32_t>(extensions_.size());

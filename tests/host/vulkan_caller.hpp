@@ -15,10 +15,10 @@ namespace causeway::test {
 [[nodiscard]] bool validation_wanted();
 
 /// An application's own Vulkan: instance with the validation layer, lavapipe, a device with exactly the given
-/// extensions, one queue.
+/// extensions, and with timeline semaphores if asked for, one queue.
 class CallerDevice {
 public:
-  explicit CallerDevice(std::vector<const char*> extensions);
+  explicit CallerDevice(std::vector<const char*> extensions, bool timelines = false);
   CallerDevice(const CallerDevice&) = delete;
   CallerDevice& operator=(const CallerDevice&) = delete;
   ~CallerDevice();

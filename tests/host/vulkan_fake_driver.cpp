@@ -21,9 +21,9 @@ Handle make_handle(std::uintptr_t number) {
   return reinterpret_cast<Handle>(number);
 }
 
-constexpr std::array<const char*, 3> kExtensions{VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,
-                                                 VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
-                                                 VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME};
+constexpr std::array<const char*, 4> kExtensions{
+    VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
+    VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME};
 
 VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice, VkPhysicalDeviceProperties* out) {
   *out = {};
@@ -179,6 +179,9 @@ PFN_vkVoidFunction plain(Function* function) {
 }
 
 PFN_vkVoidFunction find(std::string_view name) {
+  if (PFN_vkVoidFunction found = driver.more != nullptr ? driver.more(name) : nullptr) {
+    return found;
+  }
   static const auto table = std::to_array<std::pair<std::string_view, PFN_vkVoidFunction>>({
       {"vkGetPhysicalDeviceProperties", plain(&properties)},
       {"vkGetPhysicalDeviceProperties2", plain(&properties2)},
@@ -235,6 +238,13 @@ cw_vulkan_adopt_v1 FakeDriver::words(bool host_pointer) {
   words.queue = make_handle<VkQueue>(0x40);
   words.extensions = kExtensions.data();
   words.extension_count = host_pointer ? 3 : 2;
+  return words;
+}
+
+cw_vulkan_adopt_v1 FakeDriver::words_with_fences(std::uint32_t flags) {
+  auto words = FakeDriver::words();
+  words.extension_count = static_cast<std::uint32_t>(kExtensions.size());
+  words.flags = flags;
   return words;
 }
 

@@ -4,6 +4,7 @@
 #include <causeway/vulkan_abi.h>
 
 #include <functional>
+#include <string_view>
 
 namespace causeway::test {
 
@@ -21,6 +22,8 @@ struct FakeDriver {
   VkResult bind_fails = VK_SUCCESS;
   VkResult submit_fails = VK_SUCCESS;
   bool exports = false;  ///< says that it exports
+  /// Functions that it has besides, or instead; null for those that it leaves alone.
+  PFN_vkVoidFunction (*more)(std::string_view name) = nullptr;
   /// A descriptor of so many bytes for vkGetMemoryFdKHR, or -1; empty: it succeeds and gives none.
   std::function<int(VkDeviceSize)> export_memory;
 
@@ -33,6 +36,8 @@ struct FakeDriver {
   static void reset();
   /// To be handed to the backend; with both ways to import, or by descriptor alone.
   static cw_vulkan_adopt_v1 words(bool host_pointer = false);
+  /// The same, with VK_KHR_external_semaphore_fd beside. flags: CW_VULKAN_ADOPT_ bits.
+  static cw_vulkan_adopt_v1 words_with_fences(std::uint32_t flags);
 };
 
 }  // namespace causeway::test

@@ -17,7 +17,13 @@ VulkanHost::VulkanHost() {
     const std::lock_guard lock(self.mutex_);
     self.messages_.emplace_back(text);
   };
-  table_.count = [](void*, std::int32_t, std::uint64_t) {};
+  table_.count = [](void* context, std::int32_t counter, std::uint64_t amount) {
+    static_cast<VulkanHost*>(context)->cpu_waits_ += counter == CW_COUNT_CPU_WAITS ? amount : 0;
+  };
+  table_.fence_wait = [](void* context, const cw_fence*, std::int64_t, cw_error*) -> std::int32_t {
+    ++static_cast<VulkanHost*>(context)->cpu_waits_;
+    return CW_OK;
+  };
   table_.map_object = [](void*, cw_object_ref* object, void** address, cw_error* error) -> std::int32_t {
     if (object == nullptr) {
       return plugin::report(Error(Errc::Unsupported, "map_object", "the test gave no mapping"), error);

@@ -6,6 +6,7 @@
 #include <causeway/vulkan_abi.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <causeway/plugin/backend.hpp>
 #include <cstddef>
 #include <mutex>
@@ -23,7 +24,7 @@ inline const cw_backend& vulkan_table() {
   return *causeway_vulkan_backend(CW_ABI_VERSION);
 }
 
-/// A host that keeps what is logged. map_object maps the memory that the object's ref points to.
+/// A host that keeps what is logged and counted. map_object maps the memory that the object's ref points to.
 class VulkanHost {
 public:
   VulkanHost();
@@ -31,8 +32,11 @@ public:
   /// Messages of the validation layers so far; there are to be none.
   [[nodiscard]] std::vector<std::string> complaints() const;
   [[nodiscard]] std::vector<std::string> messages() const;
+  /// Counted by the backend, and fences that it asked to be waited for, which all have signalled.
+  [[nodiscard]] std::uint64_t cpu_waits() const { return cpu_waits_; }
 
 private:
+  std::atomic<std::uint64_t> cpu_waits_ = 0;
   cw_host table_ = plugin::sized<cw_host>();
   mutable std::mutex mutex_;
   std::vector<std::string> messages_;

@@ -107,9 +107,11 @@ Result<std::unique_ptr<Context>> adopt(plugin::Host host, const cw_vulkan_adopt_
   if (auto status = check_extensions(*context); !status) {
     return std::move(status.error());
   }
-  auto api = load_device(context->instance_api, context->device,
-                         context->extensions.has(VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME),
-                         context->extensions.host_pointer());
+  context->timeline = (info.flags & CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE) != 0;
+  context->submits = (info.flags & CW_VULKAN_ADOPT_SUBMITS) != 0;
+  context->takes_turns = !context->submits && (info.flags & CW_VULKAN_ADOPT_TAKES_TURNS) != 0;
+  context->may_submit = context->submits || (info.flags & CW_VULKAN_ADOPT_MAY_SUBMIT) != 0;
+  auto api = load_device(context->instance_api, context->device, enabled_parts(*context));
   if (!api) {
     return std::move(api.error());
   }

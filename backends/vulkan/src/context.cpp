@@ -19,7 +19,30 @@ Context::~Context() {
   }
 }
 
+EnabledParts enabled_parts(const Context& context) noexcept {
+  return {.memory_fd = context.extensions.has(VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME),
+          .host_pointer = context.extensions.host_pointer(),
+          .timeline = context.timeline,
+          .timeline_khr = context.extensions.has(VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME),
+          .semaphore_fd = context.extensions.has(VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME)};
+}
+
 void learn_habits(Context& context) {
+  if (context.extensions.has(VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME)) {
+    const VkPhysicalDeviceExternalSemaphoreInfo which{
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO, nullptr,
+        VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT};
+    VkExternalSemaphoreProperties answer{VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES, nullptr, 0, 0, 0};
+    context.instance_api.GetPhysicalDeviceExternalSemaphoreProperties(context.physical.handle, &which,
+                                                                      &answer);
+    context.imports_sync_fd =
+        (answer.externalSemaphoreFeatures & VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT) != 0;
+    context.exports_sync_fd =
+        (answer.externalSemaphoreFeatures & VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT) != 0;
+    if (context.imports_sync_fd && (context.submits || context.takes_turns)) {
+      context.semaphore_habit = FdHabit::learn_of_semaphores(context);
+    }
+  }
   if (context.extensions.dma_buf()) {
     context.fd_habit = FdHabit::learn(context);
     // Only a driver that maps the descriptor with mmap can take a memfd; others would refuse it, or worse.

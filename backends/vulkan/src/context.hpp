@@ -5,6 +5,7 @@
 
 #include <causeway/plugin/backend.hpp>
 #include <memory>
+#include <mutex>
 
 #include "dispatch.hpp"
 #include "extensions.hpp"
@@ -40,7 +41,17 @@ struct Context {
   void (*unlock_queue)(void*) = nullptr;
   VkDebugUtilsMessengerEXT messenger = VK_NULL_HANDLE;  ///< ours, with CAUSEWAY_VULKAN_VALIDATION
 
-  FdHabit fd_habit;            ///< who closes a descriptor when an import of it fails
+  bool timeline = false;     ///< timeline semaphores are enabled
+  bool submits = true;       ///< begin_access and end_access use the queue
+  bool takes_turns = false;  ///< otherwise: the application asks for the turn of each access
+  bool may_submit = true;    ///< batches without commands may go to the queue at any time
+  /// The queue of a device that we opened is ours to lock; of an adopted one it is the caller's.
+  mutable std::mutex own_queue;
+
+  FdHabit fd_habit;              ///< who closes a descriptor when an import of it fails
+  FdHabit semaphore_habit;       ///< the same for imports of semaphores
+  bool imports_sync_fd = false;  ///< SYNC_FD, into binary semaphores
+  bool exports_sync_fd = false;
   bool imports_memfd = false;  ///< a plain memfd was imported as DMA_BUF when the device was opened
 
   /// Shown in errors: "llvmpipe (LLVM 15.0.6, 256 bits)".
@@ -50,22 +61,32 @@ struct Context {
 /// Holds the queue for one submission (Vulkan, Threading Behavior: queue is externally synchronized).
 class QueueLock {
 public:
-  explicit QueueLock(const Context& context) : context_(context) {
-    if (context_.lock_queue != nullptr) {
-      context_.lock_queue(context_.lock_context);
-    }
-  }
-  ~QueueLock() {
-    if (context_.unlock_queue != nullptr) {
-      context_.unlock_queue(context_.lock_context);
-    }
-  }
+  explicit QueueLock(const Context& context) : context_(context) { lock(context_); }
+  ~QueueLock() { unlock(context_); }
   QueueLock(const QueueLock&) = delete;
   QueueLock& operator=(const QueueLock&) = delete;
+
+  static void lock(const Context& context) {
+    if (!context.adopted) {
+      context.own_queue.lock();
+    } else if (context.lock_queue != nullptr) {
+      context.lock_queue(context.lock_context);
+    }
+  }
+  static void unlock(const Context& context) {
+    if (!context.adopted) {
+      context.own_queue.unlock();
+    } else if (context.unlock_queue != nullptr) {
+      context.unlock_queue(context.lock_context);
+    }
+  }
 
 private:
   const Context& context_;
 };
+
+/// The functions that this device has, by its extensions and features.
+[[nodiscard]] EnabledParts enabled_parts(const Context& context) noexcept;
 
 /// Tries out what no query answers: who closes descriptors, and whether a memfd is taken. The last step of
 /// opening a device, own or adopted.

@@ -14,6 +14,7 @@
 #include "format_table.hpp"
 #include "object_check.hpp"
 #include "own_device.hpp"
+#include "sync_interface.hpp"
 
 namespace causeway::vulkan_backend {
 namespace {
@@ -113,7 +114,11 @@ Result<std::unique_ptr<Device>> Device::open(plugin::Host host, const cw_open_in
   if (!context) {
     return std::move(context.error());
   }
-  return std::make_unique<Device>(std::move(*context));
+  auto order = Order::create(**context);
+  if (!order) {
+    return std::move(order.error());
+  }
+  return std::make_unique<Device>(std::move(*context), std::move(*order));
 }
 
 Status Device::info(cw_device_info& out) {
@@ -121,6 +126,7 @@ Status Device::info(cw_device_info& out) {
   auto found =
       describe(context_->physical, context_->extensions.dma_buf(), context_->extensions.host_pointer());
   found.capabilities |= context_->imports_memfd ? CW_CAP_IMPORTS_MEMFD : 0U;
+  found.capabilities |= order_->waits_for_sync_files() ? CW_CAP_WAITS_SYNC_FILE : 0U;
   if (context_->adopted) {
     plugin::copy_text(found.id, "adopted");
   }
@@ -151,8 +157,11 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
   if (auto status = check_planes(info); !status) {
     return std::move(status.error());
   }
-  auto made = std::make_unique<Attachment>(
-      Attachment{{}, {}, std::nullopt, make_view(*context_, info), ImportPath::DmaBuf});
+  auto made = std::make_unique<Attachment>();
+  made->view = make_view(*context_, info);
+  made->view.device = reinterpret_cast<cw_device*>(this);
+  made->view.attachment = reinterpret_cast<cw_attachment*>(made.get());
+  made->view.sync = &sync_interface();
 
   // An image where that is possible. Where it is not, LINEAR memory is as good as a buffer; any other
   // arrangement means something to an image alone.
@@ -187,6 +196,10 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
     made->buffers.push_back(std::move(*buffer));
     made->writable.push_back(checked[i].writable);
   }
+  if (auto status = made->order.join(*order_, *context_, made->view, (info.usage & CW_USAGE_WRITE) != 0);
+      !status) {
+    return watched(std::move(status)).error();
+  }
   return made;
 }
 
@@ -202,28 +215,48 @@ Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
   return {};
 }
 
-// An access is the caller's own submission between the two; there is nothing to do here but to refuse what
-// would be dropped silently.
-Status Device::begin_access(Attachment&, const cw_access_begin& begin) {
-  if (begin.wait_count != 0) {
-    return Error(Errc::Unsupported, "begin_access",
-                 fmt::format("{} fences were given to wait for; this backend waits for none, the host does",
-                             begin.wait_count));
+Status Device::begin_access(Attachment& attachment, const cw_access_begin& begin) {
+  if (auto status = alive(); !status) {
+    return status;
   }
-  return alive();
+  return watched(order_->begin(attachment.order.state(), begin));
 }
 
-Status Device::end_access(Attachment&, cw_access_end& end) {
-  end.signal_count = 0;
-  if (end.given_count != 0) {
-    return Error(
-        Errc::Unsupported, "end_access",
-        fmt::format("{} fences of the caller were given; this backend passes none on", end.given_count));
+Status Device::end_access(Attachment& attachment, cw_access_end& end) {
+  if (auto status = alive(); !status) {
+    end.signal_count = 0;
+    return status;
   }
-  return alive();
+  return watched(order_->end(attachment.order.state(), end));
+}
+
+Status Device::take_turn(Attachment& attachment, cw_vulkan_turn_v1& out) {
+  const std::uint32_t room = out.struct_size;
+  auto turn = plugin::sized<cw_vulkan_turn_v1>();
+  if (auto status = order_->take_turn(attachment.order.state(), turn); !status) {
+    return watched(std::move(status));
+  }
+  std::memcpy(&out, &turn, std::min<std::size_t>(room, sizeof(turn)));
+  out.struct_size = room;
+  return {};
+}
+
+Status Device::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
+  return watched(order_->fence_wait(fence, deadline_ns));
+}
+
+Status Device::fence_export(const cw_fence& fence, cw_fence& out) {
+  return watched(order_->fence_export(fence, out));
+}
+
+Status Device::wait_idle(std::int64_t deadline_ns) {
+  return watched(order_->wait_idle(deadline_ns));
 }
 
 const void* Device::get_interface(std::string_view name) {
+  if (name == CW_VULKAN_SYNC_V1) {
+    return &sync_interface();
+  }
   return name == CW_VULKAN_DEVICE_V1 ? &kDeviceInterface : nullptr;
 }
 
@@ -284,7 +317,7 @@ void Device::handles(cw_vulkan_handles_v1& out) const noexcept {
 Status Device::alive() const {
   // VK_ERROR_DEVICE_LOST is for good (section 5.2.3, Lost Device).
   if (lost_) {
-    return Error(Errc::DeviceLost, "attach",
+    return Error(Errc::DeviceLost, "vulkan",
                  fmt::format("{} was lost earlier; open it anew", context_->name()));
   }
   return {};

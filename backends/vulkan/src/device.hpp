@@ -2,6 +2,7 @@
 #pragma once
 
 #include <causeway/vulkan_abi.h>
+#include <atomic>
 #include <causeway/plugin/backend.hpp>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "context.hpp"
 #include "import_buffer.hpp"
 #include "import_image.hpp"
+#include "order.hpp"
 #include "probe.hpp"
 
 namespace causeway::vulkan_backend {
@@ -22,15 +24,17 @@ public:
     std::vector<ImportedBuffer> buffers;  ///< one for each object
     std::vector<bool> writable;           ///< the object
     std::optional<ImportedImage> image;
-    cw_vulkan_view_v1 view;
-    ImportPath import_path;  ///< the later step, if its objects came in by different ones
+    cw_vulkan_view_v1 view{};
+    ImportPath import_path =
+        ImportPath::DmaBuf;   ///< the later step, if its objects came in by different ones
+    OrderedAttachment order;  ///< goes first
   };
 
   static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);
   static Result<std::unique_ptr<Device>> open(plugin::Host host, const cw_open_info& info);
 
-  explicit Device(std::unique_ptr<Context> context) noexcept
-      : context_(std::move(context)), prober_(*context_) {}
+  Device(std::unique_ptr<Context> context, std::unique_ptr<Order> order) noexcept
+      : context_(std::move(context)), order_(std::move(order)), prober_(*context_) {}
 
   Status info(cw_device_info& out);
   Status query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out);
@@ -45,15 +49,23 @@ public:
   Status probe_write(Attachment& attachment, const cw_probe& probe);
   Status probe_read(Attachment& attachment, cw_probe& probe);
 
+  Status fence_wait(const cw_fence& fence, std::int64_t deadline_ns);
+  Status fence_export(const cw_fence& fence, cw_fence& out);
+  void fence_release(const cw_fence& fence) noexcept { order_->fence_release(fence); }
+  Status wait_idle(std::int64_t deadline_ns);
+
   void handles(cw_vulkan_handles_v1& out) const noexcept;
+  Status take_turn(Attachment& attachment, cw_vulkan_turn_v1& out);
+  [[nodiscard]] const Context& context() const noexcept { return *context_; }
 
 private:
   [[nodiscard]] Status alive() const;
   [[nodiscard]] Status watched(Status status);
 
   std::unique_ptr<Context> context_;
-  Prober prober_;  ///< goes before its context
-  bool lost_ = false;
+  std::unique_ptr<Order> order_;  ///< this and the prober go before their context
+  Prober prober_;
+  std::atomic<bool> lost_ = false;  ///< seen by whichever thread waits
 };
 
 }  // namespace causeway::vulkan_backend

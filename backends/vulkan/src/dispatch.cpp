@@ -69,6 +69,8 @@ Result<InstanceApi> load_instance(PFN_vkGetInstanceProcAddr entry, VkInstance in
   fetch.need(api.GetPhysicalDeviceFormatProperties2, "vkGetPhysicalDeviceFormatProperties2");
   fetch.need(api.GetPhysicalDeviceImageFormatProperties2, "vkGetPhysicalDeviceImageFormatProperties2");
   fetch.need(api.GetPhysicalDeviceExternalBufferProperties, "vkGetPhysicalDeviceExternalBufferProperties");
+  fetch.need(api.GetPhysicalDeviceExternalSemaphoreProperties,
+             "vkGetPhysicalDeviceExternalSemaphoreProperties");
   fetch.need(api.CreateDevice, "vkCreateDevice");
   fetch.need(api.GetDeviceProcAddr, "vkGetDeviceProcAddr");
   if (auto status = fetch.check("vkGetInstanceProcAddr"); !status) {
@@ -77,8 +79,7 @@ Result<InstanceApi> load_instance(PFN_vkGetInstanceProcAddr entry, VkInstance in
   return api;
 }
 
-Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, bool with_fd,
-                              bool with_host_pointer) {
+Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, const EnabledParts& enabled) {
   DeviceApi api{};
   Fetcher fetch([&instance, device](const char* name) { return instance.GetDeviceProcAddr(device, name); });
   fetch.need(api.DestroyDevice, "vkDestroyDevice");
@@ -99,6 +100,7 @@ Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, bool
   fetch.need(api.CreateCommandPool, "vkCreateCommandPool");
   fetch.need(api.DestroyCommandPool, "vkDestroyCommandPool");
   fetch.need(api.AllocateCommandBuffers, "vkAllocateCommandBuffers");
+  fetch.need(api.FreeCommandBuffers, "vkFreeCommandBuffers");
   fetch.need(api.ResetCommandPool, "vkResetCommandPool");
   fetch.need(api.BeginCommandBuffer, "vkBeginCommandBuffer");
   fetch.need(api.EndCommandBuffer, "vkEndCommandBuffer");
@@ -110,12 +112,23 @@ Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, bool
   fetch.need(api.ResetFences, "vkResetFences");
   fetch.need(api.WaitForFences, "vkWaitForFences");
   fetch.need(api.QueueSubmit, "vkQueueSubmit");
-  if (with_fd) {
+  fetch.need(api.CreateSemaphore, "vkCreateSemaphore");
+  fetch.need(api.DestroySemaphore, "vkDestroySemaphore");
+  if (enabled.memory_fd) {
     fetch.need(api.GetMemoryFdKHR, "vkGetMemoryFdKHR");
     fetch.need(api.GetMemoryFdPropertiesKHR, "vkGetMemoryFdPropertiesKHR");
   }
-  if (with_host_pointer) {
+  if (enabled.host_pointer) {
     fetch.need(api.GetMemoryHostPointerPropertiesEXT, "vkGetMemoryHostPointerPropertiesEXT");
+  }
+  if (enabled.timeline) {
+    fetch.need(api.WaitSemaphores, enabled.timeline_khr ? "vkWaitSemaphoresKHR" : "vkWaitSemaphores");
+    fetch.need(api.GetSemaphoreCounterValue,
+               enabled.timeline_khr ? "vkGetSemaphoreCounterValueKHR" : "vkGetSemaphoreCounterValue");
+  }
+  if (enabled.semaphore_fd) {
+    fetch.need(api.ImportSemaphoreFdKHR, "vkImportSemaphoreFdKHR");
+    fetch.need(api.GetSemaphoreFdKHR, "vkGetSemaphoreFdKHR");
   }
   fetch.optional(api.GetImageDrmFormatModifierPropertiesEXT, "vkGetImageDrmFormatModifierPropertiesEXT");
   if (auto status = fetch.check("vkGetDeviceProcAddr"); !status) {

@@ -32,6 +32,7 @@ struct InstanceApi {
   PFN_vkGetPhysicalDeviceFormatProperties2 GetPhysicalDeviceFormatProperties2;
   PFN_vkGetPhysicalDeviceImageFormatProperties2 GetPhysicalDeviceImageFormatProperties2;
   PFN_vkGetPhysicalDeviceExternalBufferProperties GetPhysicalDeviceExternalBufferProperties;
+  PFN_vkGetPhysicalDeviceExternalSemaphoreProperties GetPhysicalDeviceExternalSemaphoreProperties;
   PFN_vkCreateDevice CreateDevice;
   PFN_vkGetDeviceProcAddr GetDeviceProcAddr;
 };
@@ -56,6 +57,7 @@ struct DeviceApi {
   PFN_vkCreateCommandPool CreateCommandPool;
   PFN_vkDestroyCommandPool DestroyCommandPool;
   PFN_vkAllocateCommandBuffers AllocateCommandBuffers;
+  PFN_vkFreeCommandBuffers FreeCommandBuffers;
   PFN_vkResetCommandPool ResetCommandPool;
   PFN_vkBeginCommandBuffer BeginCommandBuffer;
   PFN_vkEndCommandBuffer EndCommandBuffer;
@@ -67,18 +69,32 @@ struct DeviceApi {
   PFN_vkResetFences ResetFences;
   PFN_vkWaitForFences WaitForFences;
   PFN_vkQueueSubmit QueueSubmit;
+  PFN_vkCreateSemaphore CreateSemaphore;
+  PFN_vkDestroySemaphore DestroySemaphore;
   PFN_vkGetMemoryFdKHR GetMemoryFdKHR;                                        // VK_KHR_external_memory_fd
   PFN_vkGetMemoryFdPropertiesKHR GetMemoryFdPropertiesKHR;                    // VK_KHR_external_memory_fd
   PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT;  // VK_EXT_external_memory_host
+  PFN_vkWaitSemaphores WaitSemaphores;                                        // VK_KHR_timeline_semaphore
+  PFN_vkGetSemaphoreCounterValue GetSemaphoreCounterValue;                    // VK_KHR_timeline_semaphore
+  PFN_vkImportSemaphoreFdKHR ImportSemaphoreFdKHR;                            // VK_KHR_external_semaphore_fd
+  PFN_vkGetSemaphoreFdKHR GetSemaphoreFdKHR;                                  // VK_KHR_external_semaphore_fd
   // VK_EXT_image_drm_format_modifier
   PFN_vkGetImageDrmFormatModifierPropertiesEXT GetImageDrmFormatModifierPropertiesEXT;
+};
+
+/// What is enabled on a device, and so has functions.
+struct EnabledParts {
+  bool memory_fd = false;
+  bool host_pointer = false;
+  bool timeline = false;      ///< by its extension, or with Vulkan 1.2
+  bool timeline_khr = false;  ///< by its extension: the functions' names end in KHR
+  bool semaphore_fd = false;
 };
 
 /// Errors of all three: Unsupported, naming the function that is missing.
 [[nodiscard]] Result<GlobalApi> load_global(PFN_vkGetInstanceProcAddr entry);
 [[nodiscard]] Result<InstanceApi> load_instance(PFN_vkGetInstanceProcAddr entry, VkInstance instance);
-/// with_fd, with_host_pointer: that extension is enabled.
-[[nodiscard]] Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, bool with_fd,
-                                            bool with_host_pointer);
+[[nodiscard]] Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device,
+                                            const EnabledParts& enabled);
 
 }  // namespace causeway::vulkan_backend

@@ -133,6 +133,34 @@ FdHabit FdHabit::learn(const Context& context) {
   return habit;
 }
 
+FdHabit FdHabit::learn_of_semaphores(const Context& context) {
+  FdHabit habit;
+  const auto& calls = context.host.syscalls();
+  const UniqueFd file = private_memfd(context, 0);
+  const VkSemaphoreCreateInfo create{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, nullptr, 0};
+  VkSemaphore semaphore = VK_NULL_HANDLE;
+  if (!file.valid() ||
+      context.api.CreateSemaphore(context.device, &create, nullptr, &semaphore) != VK_SUCCESS) {
+    return habit;
+  }
+  const int given = calls.fcntl(calls.context, file.get(), F_DUPFD_CLOEXEC, 0);
+  if (given >= 0) {
+    const VkImportSemaphoreFdInfoKHR import{
+        VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR, nullptr, semaphore, VK_SEMAPHORE_IMPORT_TEMPORARY_BIT,
+        VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT,  given};
+    const VkResult result = context.api.ImportSemaphoreFdKHR(context.device, &import);
+    if (result != VK_SUCCESS) {  // a driver that takes anything has no such habit to learn
+      const bool closed = !same_file(context, given, file.get());
+      habit.note(result, closed);
+      if (!closed) {
+        ::close(given);
+      }
+    }
+  }
+  context.api.DestroySemaphore(context.device, semaphore, nullptr);
+  return habit;
+}
+
 void FdHabit::note(VkResult result, bool closed) {
   const Answer answer = closed ? Answer::Closes : Answer::Leaves;
   const auto known =

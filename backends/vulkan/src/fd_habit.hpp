@@ -10,7 +10,7 @@ namespace causeway::vulkan_backend {
 
 struct Context;
 
-/// Whether a driver closes the descriptor of an import that failed.
+/// Whether a driver closes the descriptor of an import that failed. Of memory and of semaphores each its own.
 ///
 /// The specification says no: "A successful import transfers ownership of the fd" (VK_KHR_external_memory_fd,
 /// VkImportMemoryFdInfoKHR), so a failed one does not. lavapipe closes it all the same on some of its paths.
@@ -23,6 +23,8 @@ struct Context;
 class FdHabit {
 public:
   [[nodiscard]] static FdHabit learn(const Context& context);
+  /// The same for VkImportSemaphoreFdInfoKHR, with a private file that is no sync_file.
+  [[nodiscard]] static FdHabit learn_of_semaphores(const Context& context);
 
   enum class Answer { Leaves, Closes, Unknown };
   /// Of an import that failed with result. A result never met: as the specification says if the driver was

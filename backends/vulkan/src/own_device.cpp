@@ -155,8 +155,8 @@ Status make_device(Context& context) {
       result != VK_SUCCESS) {
     return vk_error("vkCreateDevice", result, fmt::format("making a device on {}", context.name()));
   }
-  auto api = load_device(context.instance_api, device, context.extensions.has("VK_KHR_external_memory_fd"),
-                         context.extensions.host_pointer());
+  context.timeline = timeline.timelineSemaphore != VK_FALSE;
+  auto api = load_device(context.instance_api, device, enabled_parts(context));
   if (!api) {
     return std::move(api.error());  // a driver without the core commands: its device is lost to us
   }

@@ -2,8 +2,8 @@
 #include "probe.hpp"
 
 #include <cstring>
-#include <ctime>
 
+#include "time_left.hpp"
 #include "vk_error.hpp"
 
 namespace causeway::vulkan_backend {
@@ -11,13 +11,6 @@ namespace {
 
 constexpr VkDeviceSize kStagingSize = 256;  // a probe has at most 64 bytes
 constexpr std::uint64_t kLastWait = 2'000'000'000;
-
-std::uint64_t left_ns(std::int64_t deadline_ns) noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::int64_t now_ns = std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-  return deadline_ns > now_ns ? static_cast<std::uint64_t>(deadline_ns - now_ns) : 0;
-}
 
 VkBufferMemoryBarrier barrier(VkBuffer buffer, const cw_probe& probe) noexcept {
   VkBufferMemoryBarrier made{VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER};

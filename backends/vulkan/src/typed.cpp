@@ -27,6 +27,10 @@ Result<Device> adopt(Runtime& runtime, const AdoptInfo& info) {
   raw.lock_context = info.lock_context;
   raw.lock_queue = info.lock_queue;
   raw.unlock_queue = info.unlock_queue;
+  raw.flags = (info.timeline_semaphore ? CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE : 0U) |
+              (info.takes_turns ? CW_VULKAN_ADOPT_TAKES_TURNS : 0U) |
+              (info.may_submit ? CW_VULKAN_ADOPT_MAY_SUBMIT : 0U) |
+              (info.submits ? CW_VULKAN_ADOPT_SUBMITS : 0U);
   return runtime.open_device("vulkan", {.id = {}, .adopt_interface = CW_VULKAN_ADOPT_V1, .adopt = &raw});
 }
 
@@ -56,6 +60,44 @@ Result<const View*> view(const Mapping& mapping) {
                  "the mapping is empty, or of a device that is not of the backend 'vulkan'");
   }
   return found;
+}
+
+Result<Turn> turn(const Mapping& mapping) {
+  const auto seen = view(mapping);
+  if (!seen) {
+    return seen.error();
+  }
+  auto turn = plugin::sized<Turn>();
+  auto failure = plugin::sized<cw_error>();
+  const auto status = (*seen)->sync->take_turn((*seen)->device, (*seen)->attachment, &turn, &failure);
+  return status == CW_OK ? Result<Turn>(turn) : plugin::take_error(status, failure);
+}
+
+Status record_acquire(const Mapping& mapping, VkCommandBuffer commands) {
+  const auto seen = view(mapping);
+  if (!seen) {
+    return seen.error();
+  }
+  (*seen)->sync->record_acquire((*seen)->device, (*seen)->attachment, commands);
+  return {};
+}
+
+Status record_release(const Mapping& mapping, VkCommandBuffer commands) {
+  const auto seen = view(mapping);
+  if (!seen) {
+    return seen.error();
+  }
+  (*seen)->sync->record_release((*seen)->device, (*seen)->attachment, commands);
+  return {};
+}
+
+Status keep(const Mapping& mapping, bool kept) {
+  const auto seen = view(mapping);
+  if (!seen) {
+    return seen.error();
+  }
+  (*seen)->sync->keep((*seen)->device, (*seen)->attachment, kept ? 1 : 0);
+  return {};
 }
 
 Result<std::vector<const char*>> wanted_extensions(PFN_vkGetInstanceProcAddr entry, VkInstance instance,

@@ -34,6 +34,14 @@ struct AdoptInfo {
   void* lock_context = nullptr;
   void (*lock_queue)(void*) = nullptr;
   void (*unlock_queue)(void*) = nullptr;
+  bool timeline_semaphore = false;  ///< the feature was enabled
+  /// turn() is asked for each access and what it says is submitted. Otherwise waits happen on the CPU before
+  /// the access, and the work must be done when it ends.
+  bool takes_turns = false;
+  /// A sync_file that another driver needs may be made by a submission without commands, under the lock.
+  bool may_submit = false;
+  /// begin_access and end submit to the queue, under the lock, as on a device of ours; takes_turns is void.
+  bool submits = false;
 };
 
 /// The handles of a device, own or adopted. Lent: they live as long as the Device.
@@ -67,6 +75,41 @@ using View = cw_vulkan_view_v1;
 /// of another backend, or none). Threads: thread-safe. Costs a comparison of two strings: ask once, not per
 /// frame.
 [[nodiscard]] Result<const View*> view(const Mapping& mapping);
+
+/// What the caller's submission for an access has to contain; documented in vulkan_abi.h.
+using Turn = cw_vulkan_turn_v1;
+
+/// Of the access on this mapping that began last, for a device that was adopted with takes_turns. Once it is
+/// asked for, the end of the access counts on its signal: submit first, then end.
+/// Errors: InvalidArgument (no mapping of this backend), Unsupported (a device of ours, which submits by
+/// itself, or adopted without takes_turns), WrongState (no access has begun). Threads: as begin_access.
+[[nodiscard]] Result<Turn> turn(const Mapping& mapping);
+
+/// Records the transfers of ownership from and to the other devices, for an adopted device; with
+/// vkCmdPipelineBarrier, into a command buffer of the adopted queue's family. On a device of ours,
+/// begin_access and end do it. Errors: InvalidArgument. Threads: as begin_access.
+[[nodiscard]] Status record_acquire(const Mapping& mapping, VkCommandBuffer commands);
+[[nodiscard]] Status record_release(const Mapping& mapping, VkCommandBuffer commands);
+
+/// The caller's word that from the next end on nobody but this mapping touches the memory, until it is taken
+/// back: transfers of ownership between its own accesses fall away. The access that ends after keep(false)
+/// gives the memory back to the others. Errors: InvalidArgument. Threads: as begin_access.
+[[nodiscard]] Status keep(const Mapping& mapping, bool kept);
+
+/// The queue of a device that we opened, for the caller's own submissions (vkQueueSubmit wants external
+/// synchronization) while other threads use the device or its fences through Causeway. Not to be held across
+/// a call of Causeway. Threads: thread-bound.
+class QueueGuard {
+public:
+  /// Of the device of a mapping; of one that was adopted, the caller's lock.
+  explicit QueueGuard(const View& view) noexcept : view_(view) { view_.sync->lock_queue(view_.device); }
+  ~QueueGuard() { view_.sync->unlock_queue(view_.device); }
+  QueueGuard(const QueueGuard&) = delete;
+  QueueGuard& operator=(const QueueGuard&) = delete;
+
+private:
+  const View& view_;
+};
 
 /// The device extensions that Causeway makes use of and that this device offers: enable them in
 /// VkDeviceCreateInfo, and name them in AdoptInfo. Works before any device is made.

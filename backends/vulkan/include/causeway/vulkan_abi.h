@@ -22,9 +22,9 @@ extern "C" {
 /* What cw_open_info.adopt points to. The struct and its lists are borrowed for the call; the handles stay the
  * caller's, are never destroyed here, and must outlive the opened device.
  *
- * The queue is used only while memory is attached and proved, never for a frame. Vulkan wants its use
- * externally synchronized (Threading Behavior, vkQueueSubmit): whoever submits from another thread meanwhile
- * sets lock_queue and unlock_queue. */
+ * The queue is used only while memory is attached and proved, never for a frame, unless flags permits more.
+ * Vulkan wants its use externally synchronized (Threading Behavior, vkQueueSubmit): whoever submits from
+ * another thread meanwhile sets lock_queue and unlock_queue. */
 typedef struct cw_vulkan_adopt_v1 {
   uint32_t struct_size;
   uint32_t api_version; /* VkApplicationInfo::apiVersion that the instance was made with; at least 1.1 */
@@ -41,7 +41,21 @@ typedef struct cw_vulkan_adopt_v1 {
   void* lock_context;
   void (*lock_queue)(void* lock_context);   /* null: nobody else submits meanwhile */
   void (*unlock_queue)(void* lock_context); /* null exactly if lock_queue is */
+  uint32_t flags;                           /* CW_VULKAN_ADOPT_ bits */
+  uint32_t reserved;
 } cw_vulkan_adopt_v1;
+
+/* The feature timelineSemaphore was enabled, which Vulkan cannot be asked either. */
+#define CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE 0x1u
+/* The application takes the turn of each access (cw_vulkan_sync_v1) and submits what it says. Without this
+ * bit the host waits on the CPU before an access begins, and the work must be done when it ends. */
+#define CW_VULKAN_ADOPT_TAKES_TURNS 0x2u
+/* A batch without commands may be put on the queue when another driver needs a sync_file of work that was
+ * submitted, from the thread that needs it. Without this bit, that thread waits on the CPU. */
+#define CW_VULKAN_ADOPT_MAY_SUBMIT 0x4u
+/* The queue is used as that of a device that we open: begin_access and end_access submit to it, and there are
+ * no turns to take. Includes MAY_SUBMIT. */
+#define CW_VULKAN_ADOPT_SUBMITS 0x8u
 
 /* ------------------------------------------------------- the device's handles */
 
@@ -68,6 +82,64 @@ typedef struct cw_vulkan_device_v1 {
   void (*handles)(cw_device* device, cw_vulkan_handles_v1* out); /* out->struct_size is set by the caller */
 } cw_vulkan_device_v1;
 
+/* ------------------------------------------------------- turns */
+
+#define CW_VULKAN_SYNC_V1 "causeway.vulkan.sync.v1"
+
+/* Whose queue the work goes to decides who keeps the order.
+ *
+ * A device that we opened, or that was adopted with CW_VULKAN_ADOPT_SUBMITS: begin_access submits to its
+ * queue what the waits need and the acquire from others, the application then submits its work to that queue,
+ * and end_access submits the release and a signal. The application records no transfers of ownership and
+ * waits for nothing.
+ *
+ * An adopted device (CW_VULKAN_ADOPT_TAKES_TURNS): nothing is submitted. Between begin_access and its own
+ * submission the application asks for the turn; the submission waits for the turn's waits, begins with its
+ * acquire barriers, ends with its release barriers and signals its signal. end_access takes it as submitted.
+ * Of one attachment, turns are submitted in the order in which they began. */
+typedef struct cw_vulkan_turn_v1 {
+  uint32_t struct_size;
+  uint32_t wait_count;
+  /* For VkSubmitInfo2, or taken apart for VkSubmitInfo and VkTimelineSemaphoreSubmitInfo. Lent until the end
+   * of the access. */
+  const VkSemaphoreSubmitInfo* waits;
+  /* A point of a timeline semaphore; where those are not enabled, a binary one (value 0). Null: neither is
+   * there, and the work must be done before the access ends. */
+  VkSemaphoreSubmitInfo signal;
+  uint32_t buffer_count;
+  uint32_t image_count;
+  /* For vkCmdPipelineBarrier2; record_acquire and record_release record the same. None where this access has
+   * nothing to take over (another turn has it already) or to give back (another still goes on). */
+  const VkBufferMemoryBarrier2* acquire_buffers;
+  const VkImageMemoryBarrier2* acquire_images;
+  const VkBufferMemoryBarrier2* release_buffers;
+  const VkImageMemoryBarrier2* release_images;
+} cw_vulkan_turn_v1;
+
+/* The functions behind a mapping's view; attachment is view->attachment. An error is filled as
+ * plugin/backend_abi.h says. Threads: as begin_access, but for lock_queue and unlock_queue, which are for any
+ * thread. */
+typedef struct cw_vulkan_sync_v1 {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* Of the access that began last. CW_UNSUPPORTED: the device is not adopted, or without TAKES_TURNS.
+   * CW_WRONG_STATE: no access has begun. */
+  int32_t (*take_turn)(cw_device* device, cw_attachment* attachment, cw_vulkan_turn_v1* turn,
+                       cw_error* error);
+  /* Records the transfer of ownership of everything in the mapping, from the others and back to them, with
+   * vkCmdPipelineBarrier. For a command buffer that is recorded once and submitted for each frame. */
+  void (*record_acquire)(cw_device* device, cw_attachment* attachment, VkCommandBuffer commands);
+  void (*record_release)(cw_device* device, cw_attachment* attachment, VkCommandBuffer commands);
+  /* keep != 0: until it is called with 0, nobody but this attachment touches the memory, so that ownership
+   * stays with the device from one access to the next. The access that ends after it was called with 0
+   * gives it back. */
+  void (*keep)(cw_device* device, cw_attachment* attachment, uint32_t keep);
+  /* Around the application's own submissions to a queue that we submit to, if other threads begin or end
+   * accesses, or need its fences, meanwhile. Never held across a call of Causeway. */
+  void (*lock_queue)(cw_device* device);
+  void (*unlock_queue)(cw_device* device);
+} cw_vulkan_sync_v1;
+
 /* ------------------------------------------------------- a mapping */
 
 #define CW_VULKAN_VIEW_V1 "causeway.vulkan.view.v1"
@@ -81,9 +153,10 @@ typedef enum cw_vulkan_kind {
  *
  * Everything is in sharing mode exclusive. Between two devices the memory belongs to acquire_from, a queue
  * family index: VK_QUEUE_FAMILY_FOREIGN_EXT where the extension is enabled, else VK_QUEUE_FAMILY_EXTERNAL. So
- * the first barrier of an access acquires from it, and the last one releases to it (Queue Family Ownership
- * Transfer). An image crosses in VK_IMAGE_LAYOUT_GENERAL: that is the oldLayout of the acquire and the
- * newLayout of the release, from the first time on. */
+ * an access begins with an acquire from it and ends with a release to it (Queue Family Ownership Transfer);
+ * cw_vulkan_turn_v1 says whose task they are. An image crosses in VK_IMAGE_LAYOUT_GENERAL: that is the
+ * oldLayout of the acquire and the newLayout of the release, from the first time on, since imported memory
+ * may have content from the start. */
 typedef struct cw_vulkan_view_v1 {
   uint32_t struct_size;
   uint32_t kind; /* cw_vulkan_kind */
@@ -104,6 +177,9 @@ typedef struct cw_vulkan_view_v1 {
   VkImage image; /* null in kind BUFFER, as is image_memory; image_usage is 0 then */
   VkDeviceMemory image_memory;
   uint64_t modifier;
+  cw_device* device; /* with attachment, what the functions of sync are about */
+  cw_attachment* attachment;
+  const cw_vulkan_sync_v1* sync; /* never null */
 } cw_vulkan_view_v1;
 
 #ifdef __cplusplus

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caller_order.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "time_left.hpp"
+#include "vk_error.hpp"
+
+namespace causeway::vulkan_backend {
+
+Status CallerOrder::attach(AttachmentOrder& order) {
+  if (!context_.takes_turns || !context_.timeline) {
+    return {};
+  }
+  auto timeline = timelines_.create();
+  if (!timeline) {
+    return std::move(timeline.error());
+  }
+  order.timeline = std::move(*timeline);
+  return {};
+}
+
+void CallerOrder::detach(AttachmentOrder& order) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < order.turns; ++i) {
+    give_back(order.open[i]);
+  }
+}
+
+void CallerOrder::give_back(AttachmentOrder::Turn& turn) {
+  for (VkSemaphore semaphore : turn.imported) {
+    semaphores_.give_back(semaphore);
+  }
+  turn.imported.clear();
+}
+
+Status CallerOrder::prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn& turn) {
+  turn.signal = VkSemaphoreSubmitInfo{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
+  turn.signal.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+  if (order.timeline != nullptr) {
+    turn.signal.semaphore = order.timeline->semaphore();
+    turn.signal.value = order.timeline->promised() + 1;
+  } else if (context_.exports_sync_fd) {
+    auto binary = semaphores_.take();
+    if (!binary) {
+      return std::move(binary.error());
+    }
+    turn.signal.semaphore = *binary;
+  }
+  return {};
+}
+
+Status CallerOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) {
+  const std::lock_guard lock(mutex_);
+  if (order.turns == order.open.size()) {
+    order.open.emplace_back();
+  }
+  auto& turn = order.open[order.turns];
+  turn.waits.clear();
+  turn.imported.clear();
+  turn.imported.reserve(begin.wait_count);
+  turn.waits.reserve(begin.wait_count);
+  turn.taken = false;
+  for (std::uint32_t i = 0; i < begin.wait_count; ++i) {
+    auto wait = wait_for(begin.waits[i], begin.deadline_ns);
+    if (!wait) {
+      give_back(turn);
+      return std::move(wait.error());
+    }
+    if (*wait) {
+      VkSemaphoreSubmitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
+      info.semaphore = (*wait)->semaphore;
+      info.value = (*wait)->value;
+      info.stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+      turn.waits.push_back(info);
+      if ((*wait)->imported) {
+        turn.imported.push_back((*wait)->semaphore);
+      }
+    }
+  }
+  ++order.turns;
+  return {};
+}
+
+Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
+  if (!context_.takes_turns) {
+    return Error(Errc::Unsupported, "vulkan::turn",
+                 fmt::format("{} was adopted without CW_VULKAN_ADOPT_TAKES_TURNS: the CPU waits before each "
+                             "access, and there is nothing to take",
+                             context_.name()));
+  }
+  const std::lock_guard lock(mutex_);
+  if (order.turns == 0) {
+    return Error(Errc::WrongState, "vulkan::turn",
+                 "no access has begun on this mapping; begin_access comes first, then the turn, then the "
+                 "submission, then the end");
+  }
+  auto& turn = order.open[order.turns - 1];
+  if (!turn.taken) {
+    if (auto status = prepare_signal(order, turn); !status) {
+      return status;
+    }
+    if (order.timeline != nullptr) {
+      order.timeline->promise(turn.signal.value);
+    }
+    // Each turn takes over and gives back, as turns are submitted in their order; unless the caller said that
+    // nobody else comes between.
+    turn.acquires = !order.owned;
+    turn.releases = !order.kept;
+    order.owned = order.kept;
+    turn.taken = true;
+  }
+  const auto& transfer = *order.transfer;
+  out.wait_count = static_cast<std::uint32_t>(turn.waits.size());
+  out.waits = turn.waits.data();
+  out.signal = turn.signal;
+  out.buffer_count = static_cast<std::uint32_t>(transfer.acquire_buffers().size());
+  out.image_count = static_cast<std::uint32_t>(transfer.acquire_images().size());
+  out.acquire_buffers = turn.acquires ? transfer.acquire_buffers().data() : nullptr;
+  out.acquire_images = turn.acquires ? transfer.acquire_images().data() : nullptr;
+  out.release_buffers = turn.releases ? transfer.release_buffers().data() : nullptr;
+  out.release_images = turn.releases ? transfer.release_images().data() : nullptr;
+  return {};
+}
+
+Status CallerOrder::publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end) {
+  if (order.timeline != nullptr) {
+    for (VkSemaphore semaphore : turn.imported) {
+      semaphores_.in_flight(semaphore, order.timeline, turn.signal.value);
+    }
+    turn.imported.clear();
+    timelines_.hold(order.timeline);
+    end.signals[0] =
+        cw_fence{sizeof(cw_fence), CW_FENCE_DEVICE, -1, 0, order.timeline->handle(), turn.signal.value};
+    end.signal_count = 1;
+    return {};
+  }
+  if (turn.signal.semaphore == VK_NULL_HANDLE) {
+    return {};
+  }
+  // A binary semaphore can be asked for its sync_file only now, and only once.
+  const VkSemaphoreGetFdInfoKHR info{VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR, nullptr,
+                                     turn.signal.semaphore, VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT};
+  int fd = -1;
+  if (const VkResult result = context_.api.GetSemaphoreFdKHR(context_.device, &info, &fd);
+      result != VK_SUCCESS) {
+    return vk_error("vkGetSemaphoreFdKHR", result, "exporting what the submission signals");
+  }
+  semaphores_.give_back(turn.signal.semaphore);  // the export took its signal away
+  if (fd >= 0) {
+    end.signals[0] = cw_fence{sizeof(cw_fence), CW_FENCE_SYNC_FILE, fd, 0, 0, 0};
+    end.signal_count = 1;
+  }
+  return {};
+}
+
+Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
+  const std::lock_guard lock(mutex_);
+  end.signal_count = 0;
+  if (order.turns == 0) {
+    return {};
+  }
+  auto& turn = order.open.front();
+  Status status;
+  if (turn.taken) {
+    status = publish(order, turn, end);
+  } else if (!turn.waits.empty()) {
+    status =
+        Error(Errc::WrongState, "end_access",
+              fmt::format("{} fences were left for this access' submission to wait for, and nobody asked "
+                          "which (vulkan::turn); what it did may have come too early",
+                          turn.waits.size()));
+  }
+  give_back(turn);
+  // The host takes our signal for the whole, so what the caller gave beside it is waited for; of the same
+  // submission it signals with ours.
+  for (std::uint32_t i = 0; status && end.signal_count != 0 && i < end.given_count; ++i) {
+    status = context_.host.wait_fence(end.given[i], now_ns() + kEndPatienceNs);
+  }
+  // The oldest is over; the others move up, and keep their memory.
+  std::rotate(order.open.begin(), order.open.begin() + 1,
+              order.open.begin() + static_cast<std::ptrdiff_t>(order.turns));
+  --order.turns;
+  return status;
+}
+
+Status CallerOrder::wait_idle(std::int64_t deadline_ns) {
+  return timelines_.wait_all(deadline_ns);
+}
+
+}  // namespace causeway::vulkan_backend

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "order.hpp"
+
+namespace causeway::vulkan_backend {
+
+/// On the caller's own queue, where nothing is submitted by us: an access has a turn, which says what the
+/// caller's submission waits for, takes over, gives back and signals (cw_vulkan_turn_v1). Each attachment
+/// has a timeline of its own, so that one submission can signal the ends of several accesses. A caller that
+/// takes no turns has no fences: its work is done when an access ends.
+class CallerOrder final : public Order {
+public:
+  using Order::Order;
+
+  [[nodiscard]] bool waits_for_sync_files() const noexcept override {
+    return context_.takes_turns && context_.timeline && context_.imports_sync_fd;
+  }
+  [[nodiscard]] Status attach(AttachmentOrder& order) override;
+  void detach(AttachmentOrder& order) noexcept override;
+  [[nodiscard]] Status begin(AttachmentOrder& order, const cw_access_begin& begin) override;
+  [[nodiscard]] Status end(AttachmentOrder& order, cw_access_end& end) override;
+  [[nodiscard]] Status take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& turn) override;
+  /// All that was promised by turns that were taken.
+  [[nodiscard]] Status wait_idle(std::int64_t deadline_ns) override;
+
+private:
+  [[nodiscard]] Status prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn& turn);
+  /// Once its submission is out: the signal becomes a fence.
+  [[nodiscard]] Status publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end);
+  void give_back(AttachmentOrder::Turn& turn);
+};
+
+}  // namespace causeway::vulkan_backend

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vulkan/vulkan_core.h>
+
+#include <causeway/plugin/backend_abi.h>
+#include <causeway/vulkan_abi.h>
+#include <causeway/result.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "context.hpp"
+#include "semaphore_pool.hpp"
+#include "timeline.hpp"
+#include "transfer.hpp"
+
+namespace causeway::vulkan_backend {
+
+/// What the order of accesses needs to know of one attachment.
+struct AttachmentOrder {
+  std::optional<Transfer> transfer;
+  bool kept = false;   ///< by the caller's word nobody else touches the memory
+  bool owned = false;  ///< acquired, and not released since
+  std::size_t turns = 0;
+
+  TransferCommands commands;     ///< our own queue's
+  std::uint64_t last_point = 0;  ///< our own queue's: the last batch that uses commands
+
+  /// A turn of the caller's own queue.
+  struct Turn {
+    std::vector<VkSemaphoreSubmitInfo> waits;
+    std::vector<VkSemaphore> imported;  ///< those of the waits that are ours
+    VkSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
+    bool acquires = false;
+    bool releases = false;
+    bool taken = false;
+  };
+  std::shared_ptr<Timeline> timeline;  ///< the caller's own queue's; null where those are not enabled
+  std::vector<Turn> open;              ///< the first `turns` of them, in the order of their begins
+};
+
+class Order;
+
+/// The order of an attachment, which ends with it. Threads: as rule 6 of backend_abi.h.
+class OrderedAttachment {
+public:
+  OrderedAttachment() noexcept = default;
+  OrderedAttachment(const OrderedAttachment&) = delete;
+  OrderedAttachment& operator=(const OrderedAttachment&) = delete;
+  ~OrderedAttachment();
+  /// Errors: OutOfMemory, DeviceLost.
+  [[nodiscard]] Status join(Order& order, const Context& context, const cw_vulkan_view_v1& view, bool writes);
+  [[nodiscard]] AttachmentOrder& state() noexcept { return state_; }
+
+private:
+  Order* order_ = nullptr;
+  AttachmentOrder state_;
+};
+
+/// Who waits for whom on a device: everything between begin_access and end_access, and the fences of it. Two
+/// kinds: on a queue that we submit to (OwnQueueOrder), and on one where the caller does (CallerOrder).
+///
+/// Threads: attach to end as rule 6 of backend_abi.h says; the fences' operations thread-safe.
+class Order {
+public:
+  [[nodiscard]] static Result<std::unique_ptr<Order>> create(const Context& context);
+
+  explicit Order(const Context& context) : context_(context), timelines_(context), semaphores_(context) {}
+  Order(const Order&) = delete;
+  Order& operator=(const Order&) = delete;
+  virtual ~Order() = default;
+
+  /// Whether it waits for sync_files on the device.
+  [[nodiscard]] virtual bool waits_for_sync_files() const noexcept = 0;
+  [[nodiscard]] virtual Status attach(AttachmentOrder& order) = 0;
+  virtual void detach(AttachmentOrder& order) noexcept = 0;
+  [[nodiscard]] virtual Status begin(AttachmentOrder& order, const cw_access_begin& begin) = 0;
+  [[nodiscard]] virtual Status end(AttachmentOrder& order, cw_access_end& end) = 0;
+  /// The turn that began last. Errors: Unsupported, WrongState.
+  [[nodiscard]] virtual Status take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& turn) = 0;
+  [[nodiscard]] virtual Status wait_idle(std::int64_t deadline_ns) = 0;
+
+  [[nodiscard]] Status fence_wait(const cw_fence& fence, std::int64_t deadline_ns);
+  /// Puts a batch without commands on the queue. Errors: Unsupported (no SYNC_FD, or not permitted),
+  /// DeviceLost, OutOfMemory.
+  [[nodiscard]] Status fence_export(const cw_fence& fence, cw_fence& out);
+  void fence_release(const cw_fence& fence) noexcept { timelines_.release(fence.handle); }
+
+protected:
+  /// One vkQueueSubmit: waits, at most one command buffer, signals; kept as members, since a repeated frame
+  /// allocates nothing.
+  struct Batch {
+    std::vector<VkSemaphore> waits;
+    std::vector<std::uint64_t> wait_values;
+    std::vector<VkPipelineStageFlags> stages;
+    std::vector<VkSemaphore> signals;
+    std::vector<std::uint64_t> signal_values;
+    std::vector<VkSemaphore> imported;  ///< those of the waits that are of semaphores_
+    void clear();
+    void wait(VkSemaphore semaphore, std::uint64_t value);
+    void signal(VkSemaphore semaphore, std::uint64_t value);
+  };
+  /// The semaphore and value that stand for a fence, for one wait. imported: it is one of semaphores_. Empty:
+  /// the CPU had to wait for it (the driver did not take the sync_file), and has.
+  struct Wait {
+    VkSemaphore semaphore = VK_NULL_HANDLE;
+    std::uint64_t value = 0;
+    bool imported = false;
+  };
+  [[nodiscard]] Result<std::optional<Wait>> wait_for(const cw_fence& fence, std::int64_t deadline_ns);
+  [[nodiscard]] Status submit(const Batch& batch, VkCommandBuffer commands, VkFence fence,
+                              std::string_view attempt);
+  /// Tells when the batches that we submit are done. Errors: OutOfMemory, DeviceLost.
+  [[nodiscard]] Result<std::shared_ptr<Timeline>> batch_timeline();
+
+  const Context& context_;
+  Timelines timelines_;
+  std::mutex mutex_;  ///< semaphores_, batches_ and what a kind adds: fence_export comes from any thread
+  SemaphorePool semaphores_;
+
+private:
+  std::shared_ptr<Timeline> batches_;
+};
+
+}  // namespace causeway::vulkan_backend

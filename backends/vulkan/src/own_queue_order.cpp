@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "own_queue_order.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "time_left.hpp"
+#include "vk_error.hpp"
+
+namespace causeway::vulkan_backend {
+OwnQueueOrder::~OwnQueueOrder() {
+  drain();
+  if (fence_ != VK_NULL_HANDLE) {
+    context_.api.DestroyFence(context_.device, fence_, nullptr);
+  }
+  if (pool_ != VK_NULL_HANDLE) {
+    context_.api.DestroyCommandPool(context_.device, pool_, nullptr);
+  }
+}
+
+Status OwnQueueOrder::prepare() {
+  const VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, nullptr, 0,
+                                     context_.queue_family};
+  VkResult result = context_.api.CreateCommandPool(context_.device, &pool, nullptr, &pool_);
+  if (result != VK_SUCCESS) {
+    pool_ = VK_NULL_HANDLE;
+    return vk_error("vkCreateCommandPool", result, "preparing commands for transfers of ownership");
+  }
+  if (context_.timeline) {
+    auto timeline = batch_timeline();
+    if (!timeline) {
+      return std::move(timeline.error());
+    }
+    timeline_ = std::move(*timeline);
+    return {};
+  }
+  context_.host.log(
+      CW_LOG_WARNING,
+      fmt::format("{} has no timeline semaphores: the CPU waits at the end of each access", context_.name()));
+  const VkFenceCreateInfo fence{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO, nullptr, 0};
+  result = context_.api.CreateFence(context_.device, &fence, nullptr, &fence_);
+  if (result != VK_SUCCESS) {
+    fence_ = VK_NULL_HANDLE;
+    return vk_error("vkCreateFence", result, "preparing the end of accesses");
+  }
+  return {};
+}
+
+Status OwnQueueOrder::attach(AttachmentOrder& order) {
+  auto commands = TransferCommands::record(context_, pool_, *order.transfer);
+  if (!commands) {
+    return std::move(commands.error());
+  }
+  order.commands = std::move(*commands);
+  return {};
+}
+
+void OwnQueueOrder::detach(AttachmentOrder& order) noexcept {
+  // The host waits for the fences of an attachment before it detaches it. What an access left behind that
+  // never came to its end is waited for here (VUID-vkFreeCommandBuffers-pCommandBuffers-00047).
+  if (timeline_ != nullptr) {
+    static_cast<void>(timeline_->wait(order.last_point, now_ns() + kEndPatienceNs));
+  } else if (order.turns != 0) {
+    drain();
+  }
+}
+
+void OwnQueueOrder::drain() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (timeline_ != nullptr) {
+    static_cast<void>(timeline_->wait(timeline_->promised(), now_ns() + kEndPatienceNs));
+  } else if (fence_ != VK_NULL_HANDLE) {
+    batch_.clear();
+    static_cast<void>(submit_and_wait(VK_NULL_HANDLE));  // a device that was lost has nothing to wait for
+  }
+}
+
+Status OwnQueueOrder::gather(const cw_fence* fences, std::uint32_t count, std::int64_t deadline_ns) {
+  batch_.clear();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto wait = wait_for(fences[i], deadline_ns);
+    if (!wait) {
+      drop_imported();
+      return std::move(wait.error());
+    }
+    if (*wait) {
+      if ((*wait)->imported) {
+        batch_.imported.push_back((*wait)->semaphore);
+      }
+      batch_.wait((*wait)->semaphore, (*wait)->value);
+    }
+  }
+  return {};
+}
+
+void OwnQueueOrder::drop_imported() {
+  for (VkSemaphore semaphore : batch_.imported) {
+    semaphores_.give_back(semaphore);  // the next import replaces what it holds
+  }
+  batch_.imported.clear();
+}
+
+Status OwnQueueOrder::submit_next(VkCommandBuffer commands, std::string_view attempt) {
+  const std::uint64_t point = timeline_->promised() + 1;
+  batch_.signal(timeline_->semaphore(), point);
+  if (auto status = submit(batch_, commands, VK_NULL_HANDLE, attempt); !status) {
+    drop_imported();
+    return status;
+  }
+  timeline_->promise(point);
+  for (VkSemaphore semaphore : batch_.imported) {
+    semaphores_.in_flight(semaphore, timeline_, point);
+  }
+  return {};
+}
+
+Status OwnQueueOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) {
+  const std::lock_guard lock(mutex_);
+  if (auto status = gather(begin.waits, begin.wait_count, begin.deadline_ns); !status) {
+    return status;
+  }
+  const bool acquires = order.turns == 0 && !order.owned;
+  if (acquires || !batch_.waits.empty()) {
+    VkCommandBuffer commands = acquires ? order.commands.acquire() : VkCommandBuffer{VK_NULL_HANDLE};
+    constexpr auto kAttempt = "submitting what an access waits for";
+    auto status = timeline_ != nullptr ? submit_next(commands, kAttempt)
+                                       : submit(batch_, commands, VK_NULL_HANDLE, kAttempt);
+    if (!status) {
+      return status;
+    }
+    order.last_point = timeline_ != nullptr ? timeline_->promised() : 0;
+  }
+  order.owned = true;
+  ++order.turns;
+  return {};
+}
+
+Status OwnQueueOrder::end(AttachmentOrder& order, cw_access_end& end) {
+  const std::lock_guard lock(mutex_);
+  end.signal_count = 0;
+  order.turns -= order.turns > 0 ? 1 : 0;
+  if (auto status = gather(end.given, end.given_count, now_ns() + kEndPatienceNs); !status) {
+    return status;
+  }
+  const bool releases = order.turns == 0 && order.owned && !order.kept;
+  VkCommandBuffer commands = releases ? order.commands.release() : VkCommandBuffer{VK_NULL_HANDLE};
+  if (timeline_ == nullptr) {
+    auto status = submit_and_wait(commands);
+    order.owned = order.owned && !(status && releases);
+    return status;
+  }
+  if (auto status = submit_next(commands, "submitting the end of an access"); !status) {
+    return status;
+  }
+  order.owned = order.owned && !releases;
+  order.last_point = timeline_->promised();
+  timelines_.hold(timeline_);
+  end.signals[0] =
+      cw_fence{sizeof(cw_fence), CW_FENCE_DEVICE, -1, 0, timeline_->handle(), timeline_->promised()};
+  end.signal_count = 1;
+  return {};
+}
+
+Status OwnQueueOrder::submit_and_wait(VkCommandBuffer commands) {
+  VkResult result = context_.api.ResetFences(context_.device, 1, &fence_);
+  if (result != VK_SUCCESS) {
+    return vk_error("vkResetFences", result, "ending an access");
+  }
+  if (auto status = submit(batch_, commands, fence_, "submitting the end of an access"); !status) {
+    return status;
+  }
+  context_.host.count(CW_COUNT_CPU_WAITS, 1);
+  result = context_.api.WaitForFences(context_.device, 1, &fence_, VK_TRUE,
+                                      static_cast<std::uint64_t>(kEndPatienceNs));
+  if (result != VK_SUCCESS) {
+    return vk_error("vkWaitForFences", result, "waiting for the device at the end of an access");
+  }
+  return {};
+}
+
+Status OwnQueueOrder::take_turn(AttachmentOrder&, cw_vulkan_turn_v1&) {
+  return Error(Errc::Unsupported, "vulkan::turn",
+               fmt::format("on {} Causeway submits the waits and the signal of each access by itself; only a "
+                           "device that was adopted with CW_VULKAN_ADOPT_TAKES_TURNS has turns to take",
+                           context_.name()));
+}
+
+Status OwnQueueOrder::wait_idle(std::int64_t deadline_ns) {
+  if (timeline_ == nullptr) {
+    const std::lock_guard lock(mutex_);
+    batch_.clear();
+    return submit_and_wait(VK_NULL_HANDLE);
+  }
+  std::uint64_t point = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    // One batch speaks for all before it. While it is out, and none came after it, no other is needed.
+    const auto there = timeline_->reached(idle_point_);
+    if (!there) {
+      return there.error();
+    }
+    if (*there || idle_point_ != timeline_->promised()) {
+      batch_.clear();
+      if (auto status = submit_next(VK_NULL_HANDLE, "waiting for the device to be idle"); !status) {
+        return status;
+      }
+      idle_point_ = timeline_->promised();
+    }
+    point = idle_point_;
+  }
+  return timeline_->wait(point, deadline_ns);
+}
+
+}  // namespace causeway::vulkan_backend

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "order.hpp"
+
+namespace causeway::vulkan_backend {
+
+/// On a queue that is ours to submit to: of a device that we opened, or one that its owner gave. begin_access
+/// submits the waits and the acquire; whatever the application submits afterwards comes after them, since the
+/// second scope of a semaphore's wait and of a barrier includes all that is later in submission order
+/// (section 7.4.2, Semaphore Waiting). end_access submits the release and signals the device's timeline,
+/// whose first scope is all that was submitted before.
+///
+/// A device without timeline semaphores does the same with a VkFence, which end_access waits for: counted.
+class OwnQueueOrder final : public Order {
+public:
+  using Order::Order;
+  ~OwnQueueOrder() override;
+  /// Errors: OutOfMemory, DeviceLost.
+  [[nodiscard]] Status prepare();
+
+  [[nodiscard]] bool waits_for_sync_files() const noexcept override {
+    return context_.timeline && context_.imports_sync_fd;
+  }
+  [[nodiscard]] Status attach(AttachmentOrder& order) override;
+  void detach(AttachmentOrder& order) noexcept override;
+  [[nodiscard]] Status begin(AttachmentOrder& order, const cw_access_begin& begin) override;
+  [[nodiscard]] Status end(AttachmentOrder& order, cw_access_end& end) override;
+  [[nodiscard]] Status take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& turn) override;
+  [[nodiscard]] Status wait_idle(std::int64_t deadline_ns) override;
+
+private:
+  [[nodiscard]] Status gather(const cw_fence* fences, std::uint32_t count, std::int64_t deadline_ns);
+  /// Submits batch_ and signals the next point of the timeline.
+  [[nodiscard]] Status submit_next(VkCommandBuffer commands, std::string_view attempt);
+  [[nodiscard]] Status submit_and_wait(VkCommandBuffer commands);
+  void drop_imported();
+  /// What was submitted here is done, or the device hangs.
+  void drain() noexcept;
+
+  VkCommandPool pool_ = VK_NULL_HANDLE;
+  VkFence fence_ = VK_NULL_HANDLE;  ///< without timelines alone
+  std::shared_ptr<Timeline> timeline_;
+  Batch batch_;
+  std::uint64_t idle_point_ = 0;  ///< wait_idle waits for it
+};
+
+}  // namespace causeway::vulkan_backend

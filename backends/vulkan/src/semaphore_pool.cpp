@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "semaphore_pool.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "time_left.hpp"
+#include "vk_error.hpp"
+
+namespace causeway::vulkan_backend {
+
+SemaphorePool::~SemaphorePool() {
+  for (const auto& flight : flights_) {
+    static_cast<void>(flight.timeline->wait(flight.point, now_ns() + kEndPatienceNs));
+  }
+  for (VkSemaphore semaphore : all_) {
+    context_.api.DestroySemaphore(context_.device, semaphore, nullptr);
+  }
+}
+
+void SemaphorePool::land() {
+  std::erase_if(flights_, [this](const Flight& flight) {
+    const auto there = flight.timeline->reached(flight.point);
+    if (!there || !*there) {
+      return false;
+    }
+    free_.push_back(flight.semaphore);  // has room: see take()
+    return true;
+  });
+}
+
+Result<VkSemaphore> SemaphorePool::take() {
+  if (free_.empty()) {
+    land();
+  }
+  if (!free_.empty()) {
+    VkSemaphore semaphore = free_.back();
+    free_.pop_back();
+    return semaphore;
+  }
+  // Room for this one wherever it will stand, so that nothing afterwards can fail for want of memory.
+  all_.reserve(all_.size() + 1);
+  free_.reserve(all_.size() + 1);
+  flights_.reserve(all_.size() + 1);
+  const VkExportSemaphoreCreateInfo exportable{VK_STRUCTURE_TYPE_EXPORT_SEMAPHORE_CREATE_INFO, nullptr,
+                                               VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT};
+  const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+                                   context_.exports_sync_fd ? &exportable : nullptr, 0};
+  VkSemaphore semaphore = VK_NULL_HANDLE;
+  if (const VkResult result = context_.api.CreateSemaphore(context_.device, &info, nullptr, &semaphore);
+      result != VK_SUCCESS) {
+    return vk_error("vkCreateSemaphore", result, "making a binary semaphore");
+  }
+  all_.push_back(semaphore);
+  return semaphore;
+}
+
+Result<VkSemaphore> SemaphorePool::import(BorrowedFd sync_file) {
+  auto semaphore = take();
+  if (!semaphore) {
+    return semaphore;
+  }
+  const auto& calls = context_.host.syscalls();
+  UniqueFd given(calls.fcntl(calls.context, sync_file.get(), F_DUPFD_CLOEXEC, 0));
+  if (!given.valid()) {
+    const int why = errno;
+    give_back(*semaphore);
+    return Error(errc_from_errno(why), "F_DUPFD_CLOEXEC",
+                 "the sync_file could not be duplicated for the driver, which keeps what it imports", why);
+  }
+  // SYNC_FD knows no other than the temporary import: the next wait uses it up (VkSemaphoreImportFlagBits).
+  const VkImportSemaphoreFdInfoKHR info{VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR,
+                                        nullptr,
+                                        *semaphore,
+                                        VK_SEMAPHORE_IMPORT_TEMPORARY_BIT,
+                                        VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT,
+                                        given.get()};
+  const VkResult result = context_.api.ImportSemaphoreFdKHR(context_.device, &info);
+  if (result == VK_SUCCESS) {
+    static_cast<void>(given.release());  // the driver's now
+    return semaphore;
+  }
+  give_back(*semaphore);
+  const auto habit = context_.semaphore_habit.after(result);
+  if (habit != FdHabit::Answer::Leaves) {
+    if (habit == FdHabit::Answer::Unknown) {
+      context_.host.log(
+          CW_LOG_WARNING,
+          fmt::format("vkImportSemaphoreFdKHR on {} failed with {}, and it is not known whether "
+                      "this driver closed descriptor {}; it is left alone",
+                      context_.name(), to_string(result), given.get()));
+    }
+    static_cast<void>(given.release());
+  }
+  return vk_error("vkImportSemaphoreFdKHR", result, "importing a sync_file to wait for");
+}
+
+void SemaphorePool::in_flight(VkSemaphore semaphore, std::shared_ptr<Timeline> timeline,
+                              std::uint64_t point) {
+  flights_.push_back({semaphore, std::move(timeline), point});
+}
+
+void SemaphorePool::give_back(VkSemaphore semaphore) {
+  free_.push_back(semaphore);
+}
+
+}  // namespace causeway::vulkan_backend

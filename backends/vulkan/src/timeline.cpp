@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "timeline.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "time_left.hpp"
+#include "vk_error.hpp"
+
+namespace causeway::vulkan_backend {
+namespace {
+
+/// Destroying what a submission will still signal is worse than waiting a little.
+constexpr std::uint64_t kLastWait = 2'000'000'000;
+
+VkResult wait_for(const Context& context, VkSemaphore semaphore, std::uint64_t point, std::uint64_t timeout) {
+  const VkSemaphoreWaitInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, nullptr, 0, 1, &semaphore, &point};
+  return context.api.WaitSemaphores(context.device, &info, timeout);
+}
+
+}  // namespace
+
+Timeline::~Timeline() {
+  if (semaphore_ == VK_NULL_HANDLE) {
+    return;
+  }
+  wait_for(context_, semaphore_, promised_, kLastWait);
+  context_.api.DestroySemaphore(context_.device, semaphore_, nullptr);
+}
+
+Result<bool> Timeline::reached(std::uint64_t point) const {
+  std::uint64_t value = 0;
+  const VkResult result = context_.api.GetSemaphoreCounterValue(context_.device, semaphore_, &value);
+  if (result != VK_SUCCESS) {
+    return vk_error("vkGetSemaphoreCounterValue", result, "asking how far the device is");
+  }
+  return value >= point;
+}
+
+Status Timeline::wait(std::uint64_t point, std::int64_t deadline_ns) const {
+  const VkResult result = wait_for(context_, semaphore_, point, left_ns(deadline_ns));
+  if (result == VK_TIMEOUT) {
+    return Error(
+        Errc::TimedOut, "vkWaitSemaphores",
+        fmt::format("the work behind point {} of {} was not done by the deadline", point, context_.name()));
+  }
+  if (result != VK_SUCCESS) {
+    return vk_error("vkWaitSemaphores", result, fmt::format("waiting for point {}", point));
+  }
+  return {};
+}
+
+Status Timeline::make() {
+  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
+                                       VK_SEMAPHORE_TYPE_TIMELINE, 0};
+  const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+  const VkResult result = context_.api.CreateSemaphore(context_.device, &info, nullptr, &semaphore_);
+  if (result != VK_SUCCESS) {
+    semaphore_ = VK_NULL_HANDLE;
+    return vk_error("vkCreateSemaphore", result, "making a timeline semaphore");
+  }
+  return {};
+}
+
+Result<std::shared_ptr<Timeline>> Timelines::create() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(entries_, [](const auto& one) { return one.second.timeline.expired(); });
+  auto made = std::make_shared<Timeline>(context_, next_handle_);
+  if (auto status = made->make(); !status) {
+    return std::move(status.error());
+  }
+  entries_[next_handle_++].timeline = made;
+  return made;
+}
+
+std::shared_ptr<Timeline> Timelines::find(std::uint64_t handle) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(handle);
+  return found != entries_.end() ? found->second.timeline.lock() : nullptr;
+}
+
+void Timelines::hold(const std::shared_ptr<Timeline>& timeline) {
+  const std::lock_guard lock(mutex_);
+  Entry& entry = entries_.at(timeline->handle());
+  entry.kept = timeline;
+  ++entry.fences;
+}
+
+void Timelines::release(std::uint64_t handle) noexcept {
+  std::shared_ptr<Timeline> last;  // its end may wait, outside of the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(handle);
+  if (found != entries_.end() && found->second.fences > 0 && --found->second.fences == 0) {
+    last = std::move(found->second.kept);
+  }
+}
+
+Status Timelines::wait_all(std::int64_t deadline_ns) const {
+  std::vector<std::shared_ptr<Timeline>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [handle, entry] : entries_) {
+      if (auto timeline = entry.timeline.lock()) {
+        all.push_back(std::move(timeline));
+      }
+    }
+  }
+  for (const auto& timeline : all) {
+    if (auto status = timeline->wait(timeline->promised(), deadline_ns); !status) {
+      return status;
+    }
+  }
+  return {};
+}
+
+}  // namespace causeway::vulkan_backend

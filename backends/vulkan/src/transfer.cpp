@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transfer.hpp"
+
+#include <utility>
+
+#include "vk_error.hpp"
+
+namespace causeway::vulkan_backend {
+namespace {
+
+constexpr VkImageSubresourceRange kWhole{VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1};
+
+VkBufferMemoryBarrier older(const VkBufferMemoryBarrier2& barrier) noexcept {
+  VkBufferMemoryBarrier made{VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER};
+  made.srcAccessMask = static_cast<VkAccessFlags>(barrier.srcAccessMask);
+  made.dstAccessMask = static_cast<VkAccessFlags>(barrier.dstAccessMask);
+  made.srcQueueFamilyIndex = barrier.srcQueueFamilyIndex;
+  made.dstQueueFamilyIndex = barrier.dstQueueFamilyIndex;
+  made.buffer = barrier.buffer;
+  made.size = barrier.size;
+  return made;
+}
+
+VkImageMemoryBarrier older(const VkImageMemoryBarrier2& barrier) noexcept {
+  VkImageMemoryBarrier made{VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER};
+  made.srcAccessMask = static_cast<VkAccessFlags>(barrier.srcAccessMask);
+  made.dstAccessMask = static_cast<VkAccessFlags>(barrier.dstAccessMask);
+  made.oldLayout = barrier.oldLayout;
+  made.newLayout = barrier.newLayout;
+  made.srcQueueFamilyIndex = barrier.srcQueueFamilyIndex;
+  made.dstQueueFamilyIndex = barrier.dstQueueFamilyIndex;
+  made.image = barrier.image;
+  made.subresourceRange = barrier.subresourceRange;
+  return made;
+}
+
+}  // namespace
+
+Transfer::Transfer(const Context& context, const cw_vulkan_view_v1& of, bool writes) : context_(context) {
+  // ALL_COMMANDS on our side, since the caller's commands may be any, and so that the acquire comes after the
+  // semaphores' waits and the release before the signal. What the others did is made visible by the transfer
+  // itself: source access and stage of an acquire, destination of a release, count for nothing.
+  const VkAccessFlags2 ours = VK_ACCESS_2_MEMORY_READ_BIT | (writes ? VK_ACCESS_2_MEMORY_WRITE_BIT : 0U);
+  VkBufferMemoryBarrier2 buffer{VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER_2};
+  buffer.srcStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+  buffer.dstStageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT;
+  buffer.size = VK_WHOLE_SIZE;
+  VkImageMemoryBarrier2 image{VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER_2};
+  image.srcStageMask = buffer.srcStageMask;
+  image.dstStageMask = buffer.dstStageMask;
+  image.oldLayout = VK_IMAGE_LAYOUT_GENERAL;
+  image.newLayout = VK_IMAGE_LAYOUT_GENERAL;
+  image.image = of.image;
+  image.subresourceRange = kWhole;
+  for (const bool acquire : {true, false}) {
+    image.srcAccessMask = buffer.srcAccessMask = acquire ? 0 : ours;
+    image.dstAccessMask = buffer.dstAccessMask = acquire ? ours : 0;
+    image.srcQueueFamilyIndex = buffer.srcQueueFamilyIndex = acquire ? of.acquire_from : context.queue_family;
+    image.dstQueueFamilyIndex = buffer.dstQueueFamilyIndex = acquire ? context.queue_family : of.acquire_from;
+    for (std::uint32_t i = 0; i < of.object_count; ++i) {
+      buffer.buffer = of.buffers[i];
+      (acquire ? acquire_buffers_ : release_buffers_).push_back(buffer);
+    }
+    if (of.image != VK_NULL_HANDLE) {
+      (acquire ? acquire_images_ : release_images_).push_back(image);
+    }
+  }
+}
+
+void Transfer::record(VkCommandBuffer commands, bool acquire) const {
+  std::vector<VkBufferMemoryBarrier> buffers;
+  std::vector<VkImageMemoryBarrier> images;
+  for (const auto& one : acquire ? acquire_buffers_ : release_buffers_) {
+    buffers.push_back(older(one));
+  }
+  for (const auto& one : acquire ? acquire_images_ : release_images_) {
+    images.push_back(older(one));
+  }
+  // What the CPU wrote before a submission needs no barrier (section 7.9, Host Write Ordering Guarantees).
+  const VkMemoryBarrier to_host{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_MEMORY_WRITE_BIT,
+                                VK_ACCESS_HOST_READ_BIT};
+  context_.api.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+                                  acquire ? VK_PIPELINE_STAGE_ALL_COMMANDS_BIT
+                                          : VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT,
+                                  0, acquire ? 0 : 1, &to_host, static_cast<std::uint32_t>(buffers.size()),
+                                  buffers.data(), static_cast<std::uint32_t>(images.size()), images.data());
+}
+
+void Transfer::record_acquire(VkCommandBuffer commands) const {
+  record(commands, true);
+}
+
+void Transfer::record_release(VkCommandBuffer commands) const {
+  record(commands, false);
+}
+
+Result<TransferCommands> TransferCommands::record(const Context& context, VkCommandPool pool,
+                                                  const Transfer& transfer) {
+  TransferCommands made;
+  const VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool,
+                                         VK_COMMAND_BUFFER_LEVEL_PRIMARY, 2};
+  VkResult result = context.api.AllocateCommandBuffers(context.device, &info, made.commands_.data());
+  if (result != VK_SUCCESS) {
+    return vk_error("vkAllocateCommandBuffers", result, "making commands for transfers of ownership");
+  }
+  made.context_ = &context;
+  made.pool_ = pool;
+  // Several accesses may be on their way to the device at the same time.
+  const VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, nullptr,
+                                       VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, nullptr};
+  for (const bool acquire : {true, false}) {
+    VkCommandBuffer commands = acquire ? made.acquire() : made.release();
+    result = context.api.BeginCommandBuffer(commands, &begin);
+    if (result == VK_SUCCESS) {
+      acquire ? transfer.record_acquire(commands) : transfer.record_release(commands);
+      result = context.api.EndCommandBuffer(commands);
+    }
+    if (result != VK_SUCCESS) {
+      return vk_error("vkEndCommandBuffer", result, "recording transfers of ownership");
+    }
+  }
+  return made;
+}
+
+TransferCommands::TransferCommands(TransferCommands&& other) noexcept
+    : context_(std::exchange(other.context_, nullptr)), pool_(other.pool_), commands_(other.commands_) {}
+
+TransferCommands& TransferCommands::operator=(TransferCommands&& other) noexcept {
+  std::swap(context_, other.context_);
+  std::swap(pool_, other.pool_);
+  std::swap(commands_, other.commands_);
+  return *this;
+}
+
+TransferCommands::~TransferCommands() {
+  if (context_ != nullptr) {
+    context_->api.FreeCommandBuffers(context_->device, pool_, 2, commands_.data());
+  }
+}
+
+}  // namespace causeway::vulkan_backend

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <causeway/vulkan_abi.h>
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace causeway::test {
+
+/// The queue and the semaphores of the fake driver: timelines, SYNC_FD in and out, and failures on command.
+/// reset() puts it into FakeDriver, which is reset, too.
+struct FakeQueue {
+  using Point = std::pair<VkSemaphore, std::uint64_t>;
+  struct Batch {
+    std::vector<Point> waits;
+    std::vector<VkCommandBuffer> commands;
+    std::vector<Point> signals;
+  };
+  std::vector<Batch> batches;  ///< every one that was submitted
+  bool holds = false;          ///< batches stay undone until run()
+  /// If not VK_SUCCESS, the next call of that kind fails with it, once.
+  VkResult create_fails = VK_SUCCESS;
+  VkResult import_fails = VK_SUCCESS;
+  VkResult export_fails = VK_SUCCESS;
+  VkResult submit_fails = VK_SUCCESS;
+  VkResult commands_fail = VK_SUCCESS;
+  bool lost = false;          ///< every call that can answers VK_ERROR_DEVICE_LOST
+  bool sync_fd = true;        ///< says that it imports and exports SYNC_FD
+  bool exports_none = false;  ///< answers -1: the work is done
+  /// Asked for each failed import: does the driver close the descriptor?
+  std::function<bool(VkResult)> closes = [](VkResult) { return false; };
+
+  int semaphores = 0;  ///< alive
+  int made = 0;        ///< in all
+  int command_buffers = 0;
+  int imports = 0;
+  int exports = 0;
+
+  /// All that was submitted is done.
+  void run();
+  [[nodiscard]] std::uint64_t value(VkSemaphore semaphore) const;
+
+  static FakeQueue& instance();
+  static void reset();
+};
+
+}  // namespace causeway::test

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Accesses of a real driver that overlap: the device keeps their order, and the CPU waits only where it
+// looks.
+#include <cstring>
+
+#include "host/vulkan_fence_runtime.hpp"
+
+namespace causeway::test {
+namespace {
+
+constexpr std::uint64_t kSize = std::uint64_t{4} << 20U;
+
+class VulkanFenceLavapipe : public VulkanFenceRuntime {
+protected:
+  DmaBuf allocate() {
+    auto buffer = runtime_->allocate(kSize);
+    EXPECT_TRUE(buffer) << buffer.error().message();
+    return *buffer;
+  }
+};
+
+TEST_F(VulkanFenceLavapipe, AnAccessEndsWithAFenceOfTheDevice) {
+  const auto gpu = open_gpu();
+  const OnDevice target(allocate(), gpu);
+  VulkanCommands commands(*vulkan::handles(gpu));
+  auto access = target.mapping.begin_access(Usage::Write, Deadline::in(60s));
+  ASSERT_TRUE(access) << access.error().message();
+  commands.fill(target.view(), 0x01020304);
+  const auto fences = access->end();
+  ASSERT_TRUE(fences) << fences.error().message();
+  if (!fences->empty()) {  // else it was quick
+    EXPECT_EQ(fences->front().kind(), FenceKind::Device);
+    EXPECT_TRUE(fences->front().wait(Deadline::in(60s)));
+    EXPECT_EQ(fences->front().status(), FenceStatus::Signalled);
+  }
+  expect_filled(target.buffer, 0x01020304);
+}
+
+// Each stage reads what the one before wrote. Were the order left to chance, an old value would come through.
+TEST_F(VulkanFenceLavapipe, AChainOfStagesNeedsNoCpuInBetween) {
+  const auto gpu = open_gpu();
+  const OnDevice a(allocate(), gpu);
+  const OnDevice b(allocate(), gpu);
+  const OnDevice c(allocate(), gpu);
+  VulkanCommands commands(*vulkan::handles(gpu));
+  const auto before = cpu_waits();
+  for (std::uint32_t frame = 1; frame <= 20; ++frame) {
+    {
+      auto write = a.mapping.begin_access(Usage::Write, Deadline::in(60s));
+      ASSERT_TRUE(write) << write.error().message();
+      commands.fill(a.view(), frame);
+      ASSERT_TRUE(write->end());
+    }
+    for (const auto& [from, to] : {std::pair{&a, &b}, std::pair{&b, &c}}) {
+      auto read = from->mapping.begin_access(Usage::Read, Deadline::in(60s));
+      ASSERT_TRUE(read) << read.error().message();
+      auto write = to->mapping.begin_access(Usage::Write, Deadline::in(60s));
+      ASSERT_TRUE(write) << write.error().message();
+      commands.copy(from->view(), to->view());
+      ASSERT_TRUE(read->end());
+      ASSERT_TRUE(write->end());
+    }
+  }
+  EXPECT_EQ(cpu_waits(), before) << "between stages on one device";
+  expect_filled(c.buffer, 20);
+}
+
+TEST_F(VulkanFenceLavapipe, TwoDevicesTakeTurns) {
+  const auto first = open_gpu();
+  const auto second = open_gpu();
+  const auto buffer = allocate();
+  const OnDevice on_first(buffer, first);
+  const OnDevice on_second(buffer, second);
+  const OnDevice copy(allocate(), second);
+  VulkanCommands first_commands(*vulkan::handles(first));
+  VulkanCommands second_commands(*vulkan::handles(second));
+  for (std::uint32_t frame = 1; frame <= 10; ++frame) {
+    auto write = on_first.mapping.begin_access(Usage::Write, Deadline::in(60s));
+    ASSERT_TRUE(write) << write.error().message();
+    first_commands.fill(on_first.view(), frame);
+    ASSERT_TRUE(write->end());
+    auto read = on_second.mapping.begin_access(Usage::Read, Deadline::in(60s));
+    ASSERT_TRUE(read) << read.error().message();
+    auto store = copy.mapping.begin_access(Usage::Write, Deadline::in(60s));
+    ASSERT_TRUE(store) << store.error().message();
+    second_commands.copy(on_second.view(), copy.view());
+    ASSERT_TRUE(read->end());
+    ASSERT_TRUE(store->end());
+    expect_filled(copy.buffer, frame);
+  }
+}
+
+// Both devices call their timeline by the same number.
+TEST_F(VulkanFenceLavapipe, TheEndTakesAFenceOfAnotherDevice) {
+  const auto first = open_gpu();
+  const auto second = open_gpu();
+  const OnDevice on_first(allocate(), first);
+  const OnDevice on_second(allocate(), second);
+  VulkanCommands commands(*vulkan::handles(first));
+  for (std::uint32_t frame = 1; frame <= 5; ++frame) {
+    auto write = on_first.mapping.begin_access(Usage::Write, Deadline::in(60s));
+    ASSERT_TRUE(write) << write.error().message();
+    commands.fill(on_first.view(), frame);
+    const auto given = write->end();
+    ASSERT_TRUE(given) << given.error().message();
+    auto other = on_second.mapping.begin_access(Usage::Write, Deadline::in(60s));
+    ASSERT_TRUE(other) << other.error().message();
+    const auto fences = other->end(*given);
+    ASSERT_TRUE(fences) << fences.error().message();
+    for (const auto& fence : *fences) {
+      EXPECT_TRUE(fence.wait(Deadline::in(10s)));
+    }
+    for (const auto& fence : *given) {
+      EXPECT_EQ(fence.status(), FenceStatus::Signalled);
+    }
+  }
+}
+
+TEST_F(VulkanFenceLavapipe, AnAccessThatIsDroppedLeavesNothingRunning) {
+  const auto gpu = open_gpu();
+  const auto buffer = allocate();
+  VulkanCommands commands(*vulkan::handles(gpu));
+  {
+    const OnDevice target(buffer, gpu);
+    auto access = target.mapping.begin_access(Usage::Write, Deadline::in(60s));
+    ASSERT_TRUE(access) << access.error().message();
+    commands.fill(target.view(), 7);
+  }
+  SUCCEED() << "detached only when the device was done; the layers would complain otherwise";
+}
+
+// The caller's queue: what the turn says goes into the caller's own submission.
+TEST_F(VulkanFenceLavapipe, ATurnIsSubmittedByTheCaller) {
+  const CallerDevice bare({});
+  ASSERT_TRUE(bare.made()) << bare.why();
+  auto wanted = vulkan::wanted_extensions(bare.words().get_instance_proc_addr, bare.words().instance,
+                                          bare.words().physical_device);
+  ASSERT_TRUE(wanted) << wanted.error().message();
+  const CallerDevice caller(*wanted, true);
+  ASSERT_TRUE(caller.made()) << caller.why();
+  vulkan::AdoptInfo info;
+  info.get_instance_proc_addr = caller.words().get_instance_proc_addr;
+  info.api_version = caller.words().api_version;
+  info.instance = caller.words().instance;
+  info.physical_device = caller.words().physical_device;
+  info.device = caller.words().device;
+  info.queue = caller.words().queue;
+  info.queue_family = caller.words().queue_family;
+  info.enabled_extensions = *wanted;
+  info.timeline_semaphore = true;
+  info.takes_turns = true;
+  {
+    auto gpu = vulkan::adopt(*runtime_, info);
+    ASSERT_TRUE(gpu) << gpu.error().message();
+    const OnDevice target(allocate(), *gpu);
+    VulkanCommands commands(*vulkan::handles(*gpu));
+    const auto before = cpu_waits();
+    for (std::uint32_t frame = 1; frame <= 20; ++frame) {
+      auto access = target.mapping.begin_access(Usage::Write, Deadline::in(60s));
+      ASSERT_TRUE(access) << access.error().message();
+      const auto turn = vulkan::turn(target.mapping);
+      ASSERT_TRUE(turn) << turn.error().message();
+      std::vector<VkSemaphore> waits;
+      std::vector<std::uint64_t> values;
+      std::vector<VkPipelineStageFlags> stages;
+      for (const auto& wait : std::span(turn->waits, turn->wait_count)) {
+        waits.push_back(wait.semaphore);
+        values.push_back(wait.value);
+        stages.push_back(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
+      }
+      const VkTimelineSemaphoreSubmitInfo points{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                                 nullptr,
+                                                 static_cast<std::uint32_t>(values.size()),
+                                                 values.data(),
+                                                 1,
+                                                 &turn->signal.value};
+      VkSubmitInfo submit{VK_STRUCTURE_TYPE_SUBMIT_INFO, &points};
+      submit.waitSemaphoreCount = static_cast<std::uint32_t>(waits.size());
+      submit.pWaitSemaphores = waits.data();
+      submit.pWaitDstStageMask = stages.data();
+      submit.signalSemaphoreCount = 1;
+      submit.pSignalSemaphores = &turn->signal.semaphore;
+      commands.submit(
+          [&](VkCommandBuffer recording) {
+            EXPECT_TRUE(vulkan::record_acquire(target.mapping, recording));
+            commands.record_fill(recording, target.view(), frame);
+            EXPECT_TRUE(vulkan::record_release(target.mapping, recording));
+          },
+          &submit);
+      ASSERT_TRUE(access->end());
+    }
+    EXPECT_EQ(cpu_waits(), before);
+    expect_filled(target.buffer, 20);
+  }
+  EXPECT_TRUE(caller.works());
+  EXPECT_THAT(caller.complaints(), ::testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace causeway::test

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// A queue that is the caller's own: nothing is submitted, and each access has a turn that says what to
+// submit.
+#include "host/vulkan_fence_harness.hpp"
+
+namespace causeway::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr std::uint32_t kTurns = CW_VULKAN_ADOPT_TAKES_TURNS | CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE;
+
+class VulkanFenceTurn : public VulkanFences {
+protected:
+  void round(std::vector<cw_fence> waits = {}) {
+    ASSERT_TRUE(begin(std::move(waits)));
+    cw_vulkan_turn_v1 taken;
+    ASSERT_TRUE(turn(taken));
+    ASSERT_TRUE(end());
+    ASSERT_TRUE(signal_);
+  }
+};
+
+TEST_F(VulkanFenceTurn, SaysWhatToWaitForTransferAndSignal) {
+  open(kTurns);
+  EXPECT_NE(device_->capabilities() & CW_CAP_WAITS_SYNC_FILE, 0U);
+  ASSERT_TRUE(begin({sync_file()}));
+  cw_vulkan_turn_v1 taken;
+  ASSERT_TRUE(turn(taken));
+  ASSERT_EQ(taken.wait_count, 1U);
+  EXPECT_EQ(taken.waits[0].sType, VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO);
+  EXPECT_NE(taken.waits[0].semaphore, VkSemaphore{VK_NULL_HANDLE});
+  EXPECT_NE(taken.signal.semaphore, VkSemaphore{VK_NULL_HANDLE});
+  EXPECT_EQ(taken.signal.value, 1U);
+  ASSERT_EQ(taken.buffer_count, 1U);
+  ASSERT_NE(taken.acquire_buffers, nullptr);
+  ASSERT_NE(taken.release_buffers, nullptr);
+  EXPECT_EQ(taken.acquire_buffers[0].buffer, attached_->view().buffers[0]);
+  EXPECT_EQ(taken.acquire_buffers[0].srcQueueFamilyIndex, attached_->view().acquire_from);
+  EXPECT_EQ(taken.release_buffers[0].dstQueueFamilyIndex, attached_->view().acquire_from);
+  EXPECT_EQ(taken.image_count, 0U);
+  ASSERT_TRUE(end());
+  ASSERT_TRUE(signal_);
+  EXPECT_EQ(signal_->kind, std::uint32_t{CW_FENCE_DEVICE});
+  EXPECT_EQ(signal_->value, taken.signal.value);
+  EXPECT_THAT(queue().batches, IsEmpty()) << "it is the caller who submits";
+  EXPECT_EQ(host_.cpu_waits(), 0U);
+  // The caller's submission comes later, and then the fence is there.
+  EXPECT_EQ(wait(*signal_).status, CW_TIMED_OUT);
+}
+
+TEST_F(VulkanFenceTurn, AskingTwiceGivesTheSameTurn) {
+  open(kTurns);
+  ASSERT_TRUE(begin());
+  cw_vulkan_turn_v1 first;
+  cw_vulkan_turn_v1 again;
+  ASSERT_TRUE(turn(first));
+  ASSERT_TRUE(turn(again));
+  EXPECT_EQ(again.signal.value, first.signal.value);
+  EXPECT_EQ(again.acquire_buffers, first.acquire_buffers);
+  ASSERT_TRUE(end());
+}
+
+TEST_F(VulkanFenceTurn, TwoReadersHaveTurnsInTheirOrder) {
+  open(kTurns);
+  cw_vulkan_turn_v1 first;
+  cw_vulkan_turn_v1 second;
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(first));
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(second));
+  EXPECT_EQ(second.signal.value, first.signal.value + 1);
+  ASSERT_TRUE(end());
+  EXPECT_EQ(signal_->value, first.signal.value);
+  ASSERT_TRUE(end());
+  EXPECT_EQ(signal_->value, second.signal.value);
+}
+
+TEST_F(VulkanFenceTurn, KeptMemoryIsNotTransferred) {
+  open(kTurns);
+  cw_vulkan_turn_v1 taken;
+  attached_->view().sync->keep(device_->raw(), attachment_, 1);
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(taken));
+  EXPECT_NE(taken.acquire_buffers, nullptr);
+  EXPECT_EQ(taken.release_buffers, nullptr);
+  ASSERT_TRUE(end());
+  attached_->view().sync->keep(device_->raw(), attachment_, 0);
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(taken));
+  EXPECT_EQ(taken.acquire_buffers, nullptr);
+  EXPECT_NE(taken.release_buffers, nullptr);
+  ASSERT_TRUE(end());
+}
+
+TEST_F(VulkanFenceTurn, WaitsThatNobodyAskedForAreAnError) {
+  open(kTurns);
+  ASSERT_TRUE(begin({sync_file()}));
+  const auto ended = end();
+  EXPECT_EQ(ended.status, CW_WRONG_STATE);
+  EXPECT_THAT(ended.text, HasSubstr("vulkan::turn"));
+  EXPECT_FALSE(signal_);
+  ASSERT_TRUE(begin());
+  EXPECT_TRUE(end()) << "without waits it is the caller who was done";
+  EXPECT_FALSE(signal_);
+}
+
+TEST_F(VulkanFenceTurn, WithoutTheFlagThereAreNeitherWaitsNorTurns) {
+  open(CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE);
+  EXPECT_EQ(device_->capabilities() & CW_CAP_WAITS_SYNC_FILE, 0U);
+  ASSERT_TRUE(begin());
+  cw_vulkan_turn_v1 taken;
+  EXPECT_EQ(turn(taken).status, CW_UNSUPPORTED);
+  ASSERT_TRUE(end());
+  EXPECT_FALSE(signal_);
+}
+
+TEST_F(VulkanFenceTurn, NoTurnBeforeTheBegin) {
+  open(kTurns);
+  cw_vulkan_turn_v1 taken;
+  EXPECT_EQ(turn(taken).status, CW_WRONG_STATE);
+}
+
+TEST_F(VulkanFenceTurn, AnExportNeedsThePermissionToSubmit) {
+  open(kTurns);
+  round();
+  cw_fence out;
+  const auto refused = export_fence(*signal_, out);
+  EXPECT_EQ(refused.status, CW_UNSUPPORTED);
+  EXPECT_THAT(refused.text, HasSubstr("CW_VULKAN_ADOPT_MAY_SUBMIT"));
+  EXPECT_THAT(queue().batches, IsEmpty());
+  attached_.reset();
+  device_.reset();
+  open(kTurns | CW_VULKAN_ADOPT_MAY_SUBMIT);
+  round();
+  ASSERT_TRUE(export_fence(*signal_, out));
+  ::close(out.fd);
+  EXPECT_EQ(queue().batches.size(), 1U);
+}
+
+TEST_F(VulkanFenceTurn, WithoutTimelinesTheSignalIsBinaryAndItsFenceASyncFile) {
+  open(CW_VULKAN_ADOPT_TAKES_TURNS);
+  const auto before = open_descriptors().size();
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(begin());
+    cw_vulkan_turn_v1 taken;
+    ASSERT_TRUE(turn(taken));
+    EXPECT_NE(taken.signal.semaphore, VkSemaphore{VK_NULL_HANDLE});
+    EXPECT_EQ(taken.signal.value, 0U);
+    ASSERT_TRUE(end());
+    ASSERT_TRUE(signal_);
+    EXPECT_EQ(signal_->kind, std::uint32_t{CW_FENCE_SYNC_FILE});
+    ::close(signal_->fd);
+  }
+  EXPECT_EQ(open_descriptors().size(), before);
+  EXPECT_EQ(queue().semaphores, 1);
+}
+
+TEST_F(VulkanFenceTurn, WithNeitherThereIsNothingToSignal) {
+  queue().sync_fd = false;
+  open(CW_VULKAN_ADOPT_TAKES_TURNS);
+  ASSERT_TRUE(begin());
+  cw_vulkan_turn_v1 taken;
+  ASSERT_TRUE(turn(taken));
+  EXPECT_EQ(taken.signal.semaphore, VkSemaphore{VK_NULL_HANDLE});
+  ASSERT_TRUE(end());
+  EXPECT_FALSE(signal_);
+}
+
+TEST_F(VulkanFenceTurn, ARepeatedFrameMakesNothing) {
+  open(kTurns);
+  for (int i = 0; i < 3; ++i) {
+    round({sync_file()});
+    queue().batches.clear();
+  }
+  // The fake runs no submission of the caller's, so points are not reached and semaphores stay in flight;
+  // without waits nothing is made at all.
+  const int made = queue().made;
+  for (int i = 0; i < 100; ++i) {
+    round({*signal_});
+    release(*signal_);
+  }
+  EXPECT_EQ(queue().made, made);
+}
+
+}  // namespace
+}  // namespace causeway::test
