@@ -3,10 +3,9 @@
 // One memory under two GPU interfaces: Vulkan paints a picture, OpenCL transforms it in place, the CPU checks
 // every pixel. The frame is allocated once and imported by both; nothing is copied, and the counters say so.
 //
-// For a Vulkan programmer: view->buffers[0] is an ordinary VkBuffer, but for its owner. Between two devices
-// it belongs to view->acquire_from, so that the first barrier acquires it from there and the last one gives
-// it back. For an OpenCL programmer: view->images[0] and view->buffers[0] are ordinary cl_mem, to be used
-// between begin and end of an access.
+// For a Vulkan programmer: view->buffers[0] is an ordinary VkBuffer. Who waits for whom, and whom the memory
+// belongs to, begin and end of an access submit to the queue by themselves. For an OpenCL programmer:
+// view->images[0] and view->buffers[0] are ordinary cl_mem, to be used between begin and end of an access.
 #include <causeway/causeway.hpp>
 #include <causeway/opencl.hpp>
 #include <causeway/vulkan.hpp>
@@ -45,7 +44,6 @@ public:
     load(allocate_commands_, "vkAllocateCommandBuffers");
     load(begin_, "vkBeginCommandBuffer");
     load(end_, "vkEndCommandBuffer");
-    load(barrier_, "vkCmdPipelineBarrier");
     load(fill_, "vkCmdFillBuffer");
     load(submit_, "vkQueueSubmit");
     load(wait_idle_, "vkQueueWaitIdle");
@@ -58,25 +56,25 @@ public:
   }
   Painter(const Painter&) = delete;
   Painter& operator=(const Painter&) = delete;
-  ~Painter() { destroy_pool_(gpu_.device, pool_, nullptr); }
+  ~Painter() {
+    wait_idle_(gpu_.queue);  // a failure elsewhere may have left the painting unfinished
+    destroy_pool_(gpu_.device, pool_, nullptr);
+  }
 
-  /// Colour bars, one below the other, and waits until they are there.
+  /// Puts colour bars, one below the other, on the queue; who waits for them is the access's concern.
   void paint(const vulkan::View& view) {
     const VkCommandBufferBeginInfo once{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, nullptr,
                                         VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, nullptr};
     require(begin_(commands_, &once) == VK_SUCCESS, "vkBeginCommandBuffer");
-    hand_over(view, view.acquire_from, gpu_.queue_family, 0, VK_ACCESS_TRANSFER_WRITE_BIT);
     const VkDeviceSize bar = VkDeviceSize{view.plane_strides[0]} * (kHeight / kBars);
     for (std::uint32_t i = 0; i < kBars; ++i) {
       fill_(commands_, view.buffers[0], view.plane_offsets[0] + i * bar, bar, kColours[i]);
     }
-    hand_over(view, gpu_.queue_family, view.acquire_from, VK_ACCESS_TRANSFER_WRITE_BIT, 0);
     require(end_(commands_) == VK_SUCCESS, "vkEndCommandBuffer");
     VkSubmitInfo submit{VK_STRUCTURE_TYPE_SUBMIT_INFO};
     submit.commandBufferCount = 1;
     submit.pCommandBuffers = &commands_;
     require(submit_(gpu_.queue, 1, &submit, VK_NULL_HANDLE) == VK_SUCCESS, "vkQueueSubmit");
-    require(wait_idle_(gpu_.queue) == VK_SUCCESS, "vkQueueWaitIdle");
   }
 
 private:
@@ -86,29 +84,12 @@ private:
     require(function != nullptr, name);
   }
 
-  /// Takes the buffer over from other devices, or gives it back to them (Queue Family Ownership Transfer).
-  void hand_over(const vulkan::View& view, std::uint32_t from, std::uint32_t to, VkAccessFlags before,
-                 VkAccessFlags after) {
-    const VkBufferMemoryBarrier barrier{VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
-                                        nullptr,
-                                        before,
-                                        after,
-                                        from,
-                                        to,
-                                        view.buffers[0],
-                                        0,
-                                        VK_WHOLE_SIZE};
-    barrier_(commands_, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 0, nullptr, 1,
-             &barrier, 0, nullptr);
-  }
-
   vulkan::Handles gpu_;
   PFN_vkCreateCommandPool create_pool_ = nullptr;
   PFN_vkDestroyCommandPool destroy_pool_ = nullptr;
   PFN_vkAllocateCommandBuffers allocate_commands_ = nullptr;
   PFN_vkBeginCommandBuffer begin_ = nullptr;
   PFN_vkEndCommandBuffer end_ = nullptr;
-  PFN_vkCmdPipelineBarrier barrier_ = nullptr;
   PFN_vkCmdFillBuffer fill_ = nullptr;
   PFN_vkQueueSubmit submit_ = nullptr;
   PFN_vkQueueWaitIdle wait_idle_ = nullptr;

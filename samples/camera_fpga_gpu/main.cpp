@@ -67,8 +67,8 @@ struct Pipeline {
   FramePool frames, edges, pictures;
   std::unique_ptr<Overlay> overlay;
   std::unique_ptr<camera_to_gpu::SharedFeed> feed;
-  std::vector<fpga_sim::Job> jobs;     // one for each frame of the camera, its descriptors written once
-  std::vector<VkCommandBuffer> works;  // the same for the GPU
+  std::vector<fpga_sim::Job> jobs;  // one for each frame of the camera, its descriptors written once
+  std::vector<camera_to_gpu::Recording> works;  // the same for the GPU
 
   static Pipeline create(const Options& options) {
     auto runtime = causeway::Runtime::create().value();
@@ -100,7 +100,7 @@ struct Pipeline {
                         .value();
     auto overlay = Overlay::create(*gpu, kFrames).value();
     std::vector<fpga_sim::Job> jobs;
-    std::vector<VkCommandBuffer> works;
+    std::vector<camera_to_gpu::Recording> works;
     for (std::uint32_t i = 0; i < kFrames; ++i) {
       jobs.push_back(fpga_sim::Job::prepare(fpga, frames.frame(i).on(fpga), edges.frame(0).on(fpga),
                                             fpga_sim::Kernel::Sobel)

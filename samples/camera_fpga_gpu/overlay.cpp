@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "overlay.hpp"
 
-#include <vector>
-
 namespace camera_fpga_gpu {
 namespace {
 
@@ -32,7 +30,6 @@ struct Constants {
 /// A plane of a frame: the buffer that it lies in, and where.
 struct Bytes {
   VkBuffer buffer;
-  std::uint32_t owner;  ///< whom it belongs to between the GPU's turns
   std::uint32_t offset;
   std::uint32_t stride;
 };
@@ -44,19 +41,8 @@ Result<Bytes> plane_of(const FrameRef& frame, const causeway::Device& gpu, std::
   }
   const auto& layout = frame.frame().layout().planes[plane];
   return Bytes{.buffer = (*view)->buffers[layout.object],
-               .owner = (*view)->acquire_from,
                .offset = static_cast<std::uint32_t>(layout.offset),
                .stride = layout.stride};
-}
-
-VkBufferMemoryBarrier transfer(const Bytes& bytes, std::uint32_t family, VkAccessFlags access, bool acquire) {
-  return {.sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
-          .srcAccessMask = acquire ? 0 : access,
-          .dstAccessMask = acquire ? access : 0,
-          .srcQueueFamilyIndex = acquire ? bytes.owner : family,
-          .dstQueueFamilyIndex = acquire ? family : bytes.owner,
-          .buffer = bytes.buffer,
-          .size = VK_WHOLE_SIZE};
 }
 
 }  // namespace
@@ -139,8 +125,8 @@ Status Overlay::prepare_pipeline() {
                "vkCreateComputePipelines");
 }
 
-Result<VkCommandBuffer> Overlay::record(const FrameRef& frame, const FrameRef& edges,
-                                        const FrameRef& picture) {
+Result<camera_to_gpu::Recording> Overlay::record(const FrameRef& frame, const FrameRef& edges,
+                                                 const FrameRef& picture) {
   const auto& f = gpu_.f();
   std::array<Bytes, kBindings> bytes{};
   const std::array<std::pair<const FrameRef*, std::size_t>, kBindings> planes{
@@ -161,8 +147,6 @@ Result<VkCommandBuffer> Overlay::record(const FrameRef& frame, const FrameRef& e
       !status) {
     return std::move(status.error());
   }
-  std::vector<VkBufferMemoryBarrier> acquire;
-  std::vector<VkBufferMemoryBarrier> release;
   for (std::uint32_t i = 0; i < kBindings; ++i) {
     const VkDescriptorBufferInfo buffer{.buffer = bytes.at(i).buffer, .range = VK_WHOLE_SIZE};
     const VkWriteDescriptorSet write{.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
@@ -172,12 +156,6 @@ Result<VkCommandBuffer> Overlay::record(const FrameRef& frame, const FrameRef& e
                                      .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                      .pBufferInfo = &buffer};
     f.UpdateDescriptorSets(gpu_.vk(), 1, &write, 0, nullptr);
-    if (i == 1 && bytes[1].buffer == bytes[0].buffer) {
-      continue;  // both planes in one object change hands together
-    }
-    const VkAccessFlags access = i == 3 ? VK_ACCESS_SHADER_WRITE_BIT : VK_ACCESS_SHADER_READ_BIT;
-    acquire.push_back(transfer(bytes.at(i), gpu_.queue_family(), access, true));
-    release.push_back(transfer(bytes.at(i), gpu_.queue_family(), access, false));
   }
   const auto& layout = frame.frame().layout();
   const Constants constants{.width = layout.width,
@@ -191,17 +169,13 @@ Result<VkCommandBuffer> Overlay::record(const FrameRef& frame, const FrameRef& e
                             .picture_offset = bytes[3].offset / 4,
                             .picture_stride = bytes[3].stride / 4,
                             .threshold = kThreshold};
+  // Whom the memory belongs to, and who waits for whom, is the access' business around the submission.
   return gpu_.record([&](VkCommandBuffer commands) {
-    f.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
-                         0, nullptr, static_cast<std::uint32_t>(acquire.size()), acquire.data(), 0, nullptr);
     f.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_);
     f.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, layout_, 0, 1, &set, 0, nullptr);
     f.CmdPushConstants(commands, layout_, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(constants), &constants);
     f.CmdDispatch(commands, (constants.width + kGroupWidth - 1) / kGroupWidth,
                   (constants.height + kGroupHeight - 1) / kGroupHeight, 1);
-    f.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                         0, 0, nullptr, static_cast<std::uint32_t>(release.size()), release.data(), 0,
-                         nullptr);
   });
 }
 

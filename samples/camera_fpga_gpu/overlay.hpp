@@ -21,9 +21,9 @@ public:
 
   /// Records the work for one camera frame (NV12), once; edges: R8; picture: ABGR8888; all of one size.
   /// Errors: the driver's.
-  [[nodiscard]] causeway::Result<VkCommandBuffer> record(const causeway::FrameRef& frame,
-                                                         const causeway::FrameRef& edges,
-                                                         const causeway::FrameRef& picture);
+  [[nodiscard]] causeway::Result<camera_to_gpu::Recording> record(const causeway::FrameRef& frame,
+                                                                  const causeway::FrameRef& edges,
+                                                                  const causeway::FrameRef& picture);
 
 private:
   static constexpr std::uint32_t kBindings = 4;

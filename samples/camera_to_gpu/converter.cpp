@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <vector>
-
 namespace camera_to_gpu {
 namespace {
 
@@ -31,19 +29,6 @@ struct PushConstants {
   std::int32_t edge_threshold;
 };
 
-// Takes the memory over from whoever had it, or gives it back: a transfer of ownership with `owner`, which
-// also makes the bytes visible to the other side (Vulkan, "Queue Family Ownership Transfer").
-VkBufferMemoryBarrier transfer(const GpuBytes& bytes, std::uint32_t family, VkAccessFlags access,
-                               bool acquire) {
-  return {.sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
-          .srcAccessMask = acquire ? 0 : access,
-          .dstAccessMask = acquire ? access : 0,
-          .srcQueueFamilyIndex = acquire ? bytes.owner : family,
-          .dstQueueFamilyIndex = acquire ? family : bytes.owner,
-          .buffer = bytes.buffer,
-          .size = VK_WHOLE_SIZE};
-}
-
 }  // namespace
 
 Result<GpuPicture> gpu_picture(const causeway::FrameRef& frame, const causeway::Device& device) {
@@ -58,7 +43,7 @@ Result<GpuPicture> gpu_picture(const causeway::FrameRef& frame, const causeway::
                  fmt::format("the frame has {} memory objects; the shader takes 1 or 2", view->object_count));
   }
   for (std::uint32_t i = 0; i < view->object_count; ++i) {
-    picture.objects.at(i) = {view->buffers[i], view->sizes[i], view->acquire_from};
+    picture.objects.at(i) = {view->buffers[i], view->sizes[i]};
   }
   return picture;
 }
@@ -113,9 +98,9 @@ Status Converter::prepare_layout() {
     return status;
   }
   const VkDescriptorPoolSize size{.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                  .descriptorCount = kMaxRecordings * 3};
+                                  .descriptorCount = Gpu::kMaxRecordings * 3};
   const VkDescriptorPoolCreateInfo pool_info{.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                                             .maxSets = kMaxRecordings,
+                                             .maxSets = Gpu::kMaxRecordings,
                                              .poolSizeCount = 1,
                                              .pPoolSizes = &size};
   return check(f.CreateDescriptorPool(gpu_.vk(), &pool_info, nullptr, &sets_), "vkCreateDescriptorPool");
@@ -180,7 +165,7 @@ Result<VkDescriptorSet> Converter::describe(const std::array<GpuBytes, 3>& bytes
   return set;
 }
 
-Result<VkCommandBuffer> Converter::record(const GpuPicture& from, const GpuPicture& to) {
+Result<Recording> Converter::record(const GpuPicture& from, const GpuPicture& to) {
   const auto& first = from.layout.planes.front();
   const auto& last = from.layout.planes.back();  // the chroma of NV12; of packed formats the only plane
   const auto& rgba = to.layout.planes.front();
@@ -202,29 +187,14 @@ Result<VkCommandBuffer> Converter::record(const GpuPicture& from, const GpuPictu
                                 .green = format_.rgb[1],
                                 .blue = format_.rgb[2],
                                 .edge_threshold = kEdgeThreshold};
-  std::vector<VkBufferMemoryBarrier> acquire;
-  std::vector<VkBufferMemoryBarrier> release;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const auto& one = bytes.at(i);
-    if (one.owner == VK_QUEUE_FAMILY_IGNORED || (i == 1 && one.buffer == bytes[0].buffer)) {
-      continue;
-    }
-    const VkAccessFlags access = i == 2 ? VK_ACCESS_SHADER_WRITE_BIT : VK_ACCESS_SHADER_READ_BIT;
-    acquire.push_back(transfer(one, gpu_.queue_family(), access, true));
-    release.push_back(transfer(one, gpu_.queue_family(), access, false));
-  }
+  // Whom the memory belongs to, and who waits for whom, is the access' business around the submission.
   const auto& f = gpu_.f();
   return gpu_.record([&](VkCommandBuffer commands) {
-    f.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
-                         0, nullptr, static_cast<std::uint32_t>(acquire.size()), acquire.data(), 0, nullptr);
     f.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_);
     f.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, layout_, 0, 1, &*set, 0, nullptr);
     f.CmdPushConstants(commands, layout_, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(constants), &constants);
     f.CmdDispatch(commands, (constants.width + kGroupWidth - 1) / kGroupWidth,
                   (constants.height + kGroupHeight - 1) / kGroupHeight, 1);
-    f.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                         0, 0, nullptr, static_cast<std::uint32_t>(release.size()), release.data(), 0,
-                         nullptr);
   });
 }
 

@@ -14,8 +14,6 @@ namespace camera_to_gpu {
 struct GpuBytes {
   VkBuffer buffer = VK_NULL_HANDLE;
   VkDeviceSize size = 0;
-  /// Whom the memory belongs to between two turns of the GPU; VK_QUEUE_FAMILY_IGNORED if it never leaves.
-  std::uint32_t owner = VK_QUEUE_FAMILY_IGNORED;
 };
 
 /// A picture on the GPU: its memory objects, and where in them the planes lie.
@@ -31,9 +29,6 @@ struct GpuPicture {
 /// The compute shader that makes R G B A of a camera's picture and marks its edges (to_rgba.comp).
 class Converter {
 public:
-  /// At most so many recordings can be made.
-  static constexpr std::uint32_t kMaxRecordings = 64;
-
   [[nodiscard]] static causeway::Result<std::unique_ptr<Converter>> create(Gpu& gpu,
                                                                            const PictureFormat& format);
   ~Converter();
@@ -42,7 +37,7 @@ public:
 
   /// Records the conversion of one picture, once; it is then submitted for every frame that lies there.
   /// Errors: Unsupported (larger than the GPU's storage buffers), the driver's.
-  [[nodiscard]] causeway::Result<VkCommandBuffer> record(const GpuPicture& from, const GpuPicture& to);
+  [[nodiscard]] causeway::Result<Recording> record(const GpuPicture& from, const GpuPicture& to);
 
 private:
   Converter(Gpu& gpu, const PictureFormat& format) : gpu_(gpu), format_(format) {}

@@ -64,20 +64,25 @@ public:
     return {};
   }
 
-  Result<Step> step(Deadline deadline) override {
-    FrameTimes times{.begun = Clock::now()};
+  // One picture at a time: the CPU copies, waits for the upload, and waits for the computation.
+  Status step(Deadline deadline, const DoneFn& done) override {
+    Step step;
+    auto& times = step.times;
+    times.begun = Clock::now();
     auto picture = feed_->next(deadline);
     if (!picture) {
       return std::move(picture.error());
     }
     times.filled = picture->at;
+    step.corrupt = picture->corrupt;
+    const auto before = runtime_.counters();
     runtime_.copy(staging_->bytes(), picture->bytes);
     if (auto status = feed_->let_go(); !status) {
-      return std::move(status.error());
+      return status;
     }
     // A submission of its own, so that its time counts as handing over and not as computing.
     if (auto uploaded = gpu_.run(upload_, deadline); !uploaded) {
-      return std::move(uploaded.error());
+      return uploaded;
     }
     auto output = output_.on(gpu_.device()).begin_access(Usage::Write, deadline);
     if (!output) {
@@ -85,15 +90,21 @@ public:
     }
     times.submitted = Clock::now();
     if (auto ran = gpu_.run(work_, deadline); !ran) {
-      return std::move(ran.error());
+      return ran;
     }
-    times.done = Clock::now();
+    times.returned = Clock::now();
     if (auto ended = output->end(); !ended) {
       return std::move(ended.error());
     }
     times.released = Clock::now();
-    return Step{.times = times, .corrupt = picture->corrupt};
+    times.compute = gpu_.time_of(work_);
+    constexpr std::uint64_t kOfRun = 2;
+    step.cpu_waits = (runtime_.counters() - before).cpu_waits + kOfRun;
+    done(step);
+    return {};
   }
+
+  Status finish(Deadline, const DoneFn&) override { return {}; }
 
 private:
   causeway::Runtime& runtime_;
@@ -102,8 +113,8 @@ private:
   std::unique_ptr<PlainFeed> feed_;
   std::unique_ptr<GpuBuffer> staging_;
   std::unique_ptr<GpuBuffer> local_;
-  VkCommandBuffer upload_ = VK_NULL_HANDLE;
-  VkCommandBuffer work_ = VK_NULL_HANDLE;
+  Recording upload_;
+  Recording work_;
 };
 
 }  // namespace

@@ -112,7 +112,7 @@ Status Pipeline::open_path(bool copying, Outcome& outcome) {
       return std::move(frames.error());
     }
     outcome.input = frames->report();
-    return shared_path(*gpu_, *converter_, *source_, *frames, outputs_->frame(kSharedOutput));
+    return shared_path(runtime_, *gpu_, *converter_, *source_, *frames, outputs_->frame(kSharedOutput));
   }();
   if (!opened) {
     return std::move(opened.error());
@@ -130,18 +130,28 @@ Status Pipeline::take(bool copying, std::uint32_t frames, std::uint32_t due, Out
   auto& done = copying ? *outcome.copying : outcome.shared;
   const auto before = runtime_.counters();
   const auto begun = Clock::now();
-  for (std::uint32_t i = 0; i < frames && !stop; ++i) {
-    const auto step = path.step(Deadline::in(kPatience));
-    if (!step) {
-      return step.error();
-    }
-    done.stages.add(step->times);
-    done.corrupt += step->corrupt ? 1U : 0U;
+  std::uint64_t cpu_waits = 0;
+  const auto count = [&](const Path::Step& step) {
+    done.stages.add(step.times);
+    done.corrupt += step.corrupt ? 1U : 0U;
+    cpu_waits += step.cpu_waits;
     progress(copying ? "the usual way" : "shared memory", static_cast<std::uint32_t>(done.stages.frames()),
              due);
+  };
+  for (std::uint32_t i = 0; i < frames && !stop; ++i) {
+    if (auto status = path.step(Deadline::in(kPatience), count); !status) {
+      return status;
+    }
+  }
+  if (auto status = path.finish(Deadline::in(kPatience), count); !status) {
+    return status;
   }
   done.stages.add_elapsed(Clock::now() - begun);
-  done.copied_bytes += (runtime_.counters() - before).copied_bytes;
+  const auto counted = runtime_.counters() - before;
+  done.copied_bytes += counted.copied_bytes;
+  done.cpu_waits += cpu_waits;
+  // The usual way's own waits are Vulkan's, and not among the runtime's.
+  done.cpu_access_waits += copying ? 0 : counted.cpu_waits - cpu_waits;
   return {};
 }
 

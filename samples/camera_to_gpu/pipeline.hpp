@@ -23,9 +23,15 @@ struct PathOutcome {
   Stages stages;
   std::uint64_t copied_bytes = 0;  ///< by the CPU, of all frames together
   std::uint64_t corrupt = 0;       ///< frames that the camera marked as damaged
+  std::uint64_t cpu_waits = 0;     ///< of the CPU for a device, while frames go from one device to the next
+  /// Of the CPU before it touches memory itself: to fill a frame again, or to look at the last picture.
+  std::uint64_t cpu_access_waits = 0;
 
   [[nodiscard]] std::uint64_t copied_bytes_per_frame() const noexcept {
     return stages.frames() == 0 ? 0 : copied_bytes / stages.frames();
+  }
+  [[nodiscard]] double per_frame(std::uint64_t count) const noexcept {
+    return stages.frames() == 0 ? 0 : static_cast<double>(count) / static_cast<double>(stages.frames());
   }
 };
 

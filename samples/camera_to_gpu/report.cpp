@@ -99,6 +99,11 @@ std::string report_text(const Pipeline& pipeline, const Outcome& outcome) {
     text += fmt::format("; the usual way {} ({})", outcome.copying->copied_bytes_per_frame(),
                         pipeline.source().usual_way());
   }
+  text += fmt::format("\n  CPU waits {:g} a frame between devices, {:g} before its own accesses",
+                      ours.per_frame(ours.cpu_waits), ours.per_frame(ours.cpu_access_waits));
+  if (outcome.copying) {
+    text += fmt::format("; the usual way {:g}", outcome.copying->per_frame(outcome.copying->cpu_waits));
+  }
   text += "\n";
   if (ours.corrupt != 0) {
     text += fmt::format("  damaged  {} frames, says the camera\n", ours.corrupt);
@@ -143,6 +148,8 @@ causeway::Status write_report(AtomicFile& file, const Pipeline& pipeline, const 
     }
   }
   json["copied_bytes_per_frame"] = ours.copied_bytes_per_frame();
+  json["cpu_waits_per_frame"] = ours.per_frame(ours.cpu_waits);
+  json["cpu_access_waits_per_frame"] = ours.per_frame(ours.cpu_access_waits);
   json["corrupt_frames"] = ours.corrupt;
   json["stages"] = stages_json(ours.stages);
   json["fps"] = ours.stages.fps();
@@ -150,7 +157,8 @@ causeway::Status write_report(AtomicFile& file, const Pipeline& pipeline, const 
     const auto& usual = *outcome.copying;
     json["copying"] = {{"stages", stages_json(usual.stages)},
                        {"fps", usual.stages.fps()},
-                       {"copied_bytes_per_frame", usual.copied_bytes_per_frame()}};
+                       {"copied_bytes_per_frame", usual.copied_bytes_per_frame()},
+                       {"cpu_waits_per_frame", usual.per_frame(usual.cpu_waits)}};
     json["ratio"] = {{"hand_over", ratio(ours.stages.hand_over(), usual.stages.hand_over())},
                      {"total", ratio(ours.stages.total(), usual.stages.total())}};
   }

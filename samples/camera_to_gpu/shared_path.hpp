@@ -11,8 +11,8 @@
 namespace camera_to_gpu {
 
 /// Frames that source and GPU share: nothing is copied. output: the frame that the GPU writes.
-[[nodiscard]] causeway::Result<std::unique_ptr<Path>> shared_path(Gpu& gpu, Converter& converter,
-                                                                  Source& source,
+[[nodiscard]] causeway::Result<std::unique_ptr<Path>> shared_path(causeway::Runtime& runtime, Gpu& gpu,
+                                                                  Converter& converter, Source& source,
                                                                   const causeway::FramePool& frames,
                                                                   const causeway::FrameRef& output);
 

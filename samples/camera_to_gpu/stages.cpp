@@ -20,9 +20,9 @@ void Stages::reserve(std::size_t frames) {
 
 void Stages::add(const FrameTimes& times) {
   fill_.push_back(nanoseconds(times.filled - times.begun));
-  hand_over_.push_back(nanoseconds((times.submitted - times.filled) + (times.released - times.done)));
-  compute_.push_back(nanoseconds(times.done - times.submitted));
-  total_.push_back(nanoseconds(times.released - times.begun));
+  hand_over_.push_back(nanoseconds((times.submitted - times.filled) + (times.released - times.returned)));
+  compute_.push_back(nanoseconds(times.compute));
+  total_.push_back(fill_.back() + hand_over_.back() + compute_.back());
 }
 
 double Stages::fps() const noexcept {

@@ -21,8 +21,9 @@ struct FrameTimes {
   Clock::time_point begun;      ///< the source was asked
   Clock::time_point filled;     ///< the source has written the last byte, or the camera has delivered
   Clock::time_point submitted;  ///< just before the computation goes to the queue
-  Clock::time_point done;       ///< the GPU's fence has signalled
-  Clock::time_point released;   ///< every turn has ended, and the source may fill the frame again
+  Clock::time_point returned;   ///< the program goes on: the computation is on the queue, or done
+  Clock::time_point released;   ///< every turn has ended: the GPU's work is spoken for by fences
+  Clock::duration compute{};    ///< what the GPU took, by its own clock
 };
 
 /// What the frames of one path took: kept for each frame, summed up at the end.
@@ -36,9 +37,10 @@ public:
   [[nodiscard]] std::size_t frames() const noexcept { return total_.size(); }
   [[nodiscard]] double fps() const noexcept;
   [[nodiscard]] Spread fill() const { return spread(fill_); }
-  /// All but filling and computing: between the two, and after them until the frame is free again.
+  /// What the CPU does for a frame besides filling it, without the submission itself.
   [[nodiscard]] Spread hand_over() const { return spread(hand_over_); }
   [[nodiscard]] Spread compute() const { return spread(compute_); }
+  /// The three together; since frames overlap, the time from one to the next may be shorter.
   [[nodiscard]] Spread total() const { return spread(total_); }
 
 private:

@@ -64,6 +64,11 @@ Result<VulkanFunctions> VulkanFunctions::load(const causeway::vulkan::Handles& h
   device(f.DestroyFence, "vkDestroyFence");
   device(f.ResetFences, "vkResetFences");
   device(f.WaitForFences, "vkWaitForFences");
+  device(f.CreateQueryPool, "vkCreateQueryPool");
+  device(f.DestroyQueryPool, "vkDestroyQueryPool");
+  device(f.GetQueryPoolResults, "vkGetQueryPoolResults");
+  device(f.CmdResetQueryPool, "vkCmdResetQueryPool");
+  device(f.CmdWriteTimestamp, "vkCmdWriteTimestamp");
   device(f.QueueSubmit, "vkQueueSubmit");
   device(f.DeviceWaitIdle, "vkDeviceWaitIdle");
   if (missing != nullptr) {

@@ -47,6 +47,11 @@ struct VulkanFunctions {
   PFN_vkDestroyFence DestroyFence;
   PFN_vkResetFences ResetFences;
   PFN_vkWaitForFences WaitForFences;
+  PFN_vkCreateQueryPool CreateQueryPool;
+  PFN_vkDestroyQueryPool DestroyQueryPool;
+  PFN_vkGetQueryPoolResults GetQueryPoolResults;
+  PFN_vkCmdResetQueryPool CmdResetQueryPool;
+  PFN_vkCmdWriteTimestamp CmdWriteTimestamp;
   PFN_vkQueueSubmit QueueSubmit;
   PFN_vkDeviceWaitIdle DeviceWaitIdle;
 

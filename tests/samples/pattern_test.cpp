@@ -100,6 +100,10 @@ TEST(Report, HasAllThatWasMeasured) {
   }
   EXPECT_EQ(json.at("copied_bytes_per_frame"), 0);
   EXPECT_EQ(json.at("copying").at("copied_bytes_per_frame"), 320 * 240 * 3 / 2);
+  EXPECT_EQ(json.at("cpu_waits_per_frame"), 0.0);
+  EXPECT_GE(json.at("cpu_access_waits_per_frame").get<double>(), 0.0);
+  EXPECT_EQ(json.at("copying").at("cpu_waits_per_frame"), 2.0);
+  EXPECT_NE(ended.out.find("CPU waits 0 a frame between devices"), std::string::npos) << ended.out;
   EXPECT_TRUE(json.at("same_picture").get<bool>());
   for (const auto& stages : {json.at("stages"), json.at("copying").at("stages")}) {
     for (const auto* stage : {"fill", "hand_over", "compute", "total"}) {
