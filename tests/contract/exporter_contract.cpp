@@ -2,6 +2,7 @@
 #include "contract/exporter_contract.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -41,10 +42,11 @@ private:
 };
 
 UniqueFd pages_of(const FakeKernel* fake, const std::string& name, std::uint64_t size) {
-  UniqueFd pages(fake != nullptr
-                     ? fake->syscalls()->memfd_create(fake->syscalls()->context, name.c_str(), MFD_CLOEXEC)
-                     : ::memfd_create(name.c_str(), MFD_CLOEXEC));
-  if (!pages.valid() || ::ftruncate(pages.get(), static_cast<off_t>(size)) != 0) {
+  UniqueFd pages(fake != nullptr ? fake->syscalls()->memfd_create(fake->syscalls()->context, name.c_str(),
+                                                                  MFD_CLOEXEC | MFD_ALLOW_SEALING)
+                                 : ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!pages.valid() || ::ftruncate(pages.get(), static_cast<off_t>(size)) != 0 ||
+      ::fcntl(pages.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
     throw std::runtime_error("no memfd for the user's exporter");
   }
   return pages;

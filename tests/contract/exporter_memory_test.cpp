@@ -146,6 +146,38 @@ TEST_P(ExporterContract, MovesElsewhere) {
   refused_by_design("storage that is settled stays where it is");
 }
 
+TEST_P(ExporterContract, LendsItsPagesToAUdmabuf) {
+  const auto made = buffer(4 * kPage);
+  const std::array<DmaBufRange, 2> ranges{{{made, 3 * kPage, kPage}, {made, kPage, kPage}}};
+  const auto joined = runtime().create_udmabuf(ranges, "joined");
+  if (joined) {
+    ASSERT_TRUE(has_memfd_beneath() || kind() == kOwn);
+    EXPECT_EQ(joined->size(), 2 * kPage);
+    EXPECT_NE(joined->id(), made.id());
+    auto writing = begin(*joined, Usage::Write);
+    writing.bytes()[0] = std::byte{3};
+    writing.bytes()[kPage] = std::byte{1};
+    must(writing.end());
+    auto reading = begin(made, Usage::Read);
+    EXPECT_EQ(reading.bytes()[3 * kPage], std::byte{3});
+    EXPECT_EQ(reading.bytes()[kPage], std::byte{1});
+    must(reading.end());
+    return;
+  }
+  if (!has_memfd_beneath() && kind() != kOwn) {
+    EXPECT_EQ(joined.error().code(), Errc::Unsupported) << joined.error().message();
+    refused_by_design("a udmabuf is made over memfds, and there is none beneath");
+    return;
+  }
+  const auto& all = exporters_here();
+  const bool offered = std::any_of(all.begin(), all.end(), [](const ExporterInfo& info) {
+    return info.name == "udmabuf" && info.available;
+  });
+  EXPECT_FALSE(offered) << joined.error().message();
+  EXPECT_THAT(joined.error().message(), ::testing::HasSubstr("/dev/udmabuf"));
+  refused_by_design("this machine offers no udmabuf");
+}
+
 TEST_P(ExporterContract, LeavesNothingBehind) {
   const auto device = must(runtime().open_device("null"));
   const auto round = [&] {

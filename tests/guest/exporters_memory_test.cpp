@@ -42,7 +42,7 @@ protected:
 
 TEST_F(ExportersMemory, SlabGivesEachBufferItsRange) {
   for (const std::uint64_t size : {3 * kPage, kHuge + 3 * kPage}) {
-    const auto slab = exporters::make_udmabuf_slab(kernel, size, 5, "slab");
+    const auto slab = exporters::make_udmabuf_slab(kernel, std::vector(5, size), "slab");
     ASSERT_TRUE(slab) << slab.error().message();
     for (const auto& one : *slab) {
       EXPECT_EQ(kernel.size(one.fd.borrow()).value(), size);
@@ -56,8 +56,10 @@ TEST_F(ExportersMemory, SlabGivesEachBufferItsRange) {
 TEST_F(ExportersMemory, ListJoinsPagesThatLieApart) {
   const auto memfd = kernel.memfd("apart", 8 * kPage);
   ASSERT_TRUE(memfd);
-  const exporters::MemfdRange ranges[] = {{6 * kPage, kPage}, {kPage, 2 * kPage}, {4 * kPage, kPage}};
-  const auto one = exporters::make_udmabuf_of_ranges(kernel, memfd->borrow(), ranges, "list");
+  const uapi::UdmabufPiece ranges[] = {{memfd->borrow(), 6 * kPage, kPage},
+                                       {memfd->borrow(), kPage, 2 * kPage},
+                                       {memfd->borrow(), 4 * kPage, kPage}};
+  const auto one = exporters::make_udmabuf_of_ranges(kernel, ranges, "list");
   ASSERT_TRUE(one) << one.error().message();
   EXPECT_EQ(one->size, 4 * kPage);
   EXPECT_FALSE(one->pinnable.valid());
@@ -69,8 +71,8 @@ TEST_F(ExportersMemory, ListJoinsPagesThatLieApart) {
 TEST_F(ExportersMemory, LongestListIsTold) {
   const auto memfd = kernel.memfd("long", kPage);
   ASSERT_TRUE(memfd);
-  const std::vector<exporters::MemfdRange> ranges(100'000, {0, kPage});
-  const auto one = exporters::make_udmabuf_of_ranges(kernel, memfd->borrow(), ranges, "list");
+  const std::vector<uapi::UdmabufPiece> ranges(100'000, {memfd->borrow(), 0, kPage});
+  const auto one = exporters::make_udmabuf_of_ranges(kernel, ranges, "list");
   ASSERT_FALSE(one);
   EXPECT_NE(one.error().message().find("list_limit"), std::string::npos) << one.error().message();
 }
@@ -88,7 +90,8 @@ TEST_F(ExportersMemory, UdmabufLiesOnHugePages) {
 }
 
 TEST_F(ExportersMemory, SlabKeepsNothing) {
-  expect_no_descriptor_kept([&] { EXPECT_TRUE(exporters::make_udmabuf_slab(kernel, 2 * kPage, 4, "slab")); });
+  expect_no_descriptor_kept(
+      [&] { EXPECT_TRUE(exporters::make_udmabuf_slab(kernel, std::vector(4, 2 * kPage), "slab")); });
 }
 
 // The reason for the counting: a real driver gives one handle for two imports on one description.

@@ -26,12 +26,15 @@ constexpr std::uint64_t kHuge = uapi::kHugePageSize;
 
 class ExportersSlab : public FakeKernelTest {
 protected:
+  [[nodiscard]] Result<std::vector<core::Storage>> make_slab(std::vector<std::uint64_t> sizes) const {
+    return exporters::make_udmabuf_slab(uapi, sizes, "slab");
+  }
   TableCalls calls{kernel.syscalls()};
   uapi::Kernel uapi{*kernel.syscalls()};
 };
 
 TEST_F(ExportersSlab, EachBufferIsADmaBufOfItsOwnOverItsRange) {
-  const auto slab = exporters::make_udmabuf_slab(uapi, 2 * kPage, 3, "slab");
+  const auto slab = make_slab({2 * kPage, 2 * kPage, 2 * kPage});
   ASSERT_TRUE(slab) << slab.error().message();
   ASSERT_EQ(slab->size(), 3U);
   EXPECT_EQ(kernel.count("memfd_create"), 1U);
@@ -52,7 +55,7 @@ TEST_F(ExportersSlab, EachBufferIsADmaBufOfItsOwnOverItsRange) {
 }
 
 TEST_F(ExportersSlab, MemoryOutlivesTheOtherBuffers) {
-  auto slab = exporters::make_udmabuf_slab(uapi, kPage, 2, "slab").value();
+  auto slab = make_slab({kPage, kPage}).value();
   kernel.device_bytes(slab[1].fd.get())[0] = std::byte{7};
   slab.erase(slab.begin());
   EXPECT_EQ(kernel.live_dma_bufs(), 1U);
@@ -62,17 +65,39 @@ TEST_F(ExportersSlab, MemoryOutlivesTheOtherBuffers) {
 }
 
 TEST_F(ExportersSlab, LargeBuffersStartAtHugePages) {
-  const auto slab = exporters::make_udmabuf_slab(uapi, kHuge + kPage, 2, "slab");
+  const auto slab = make_slab({kHuge + kPage, kHuge + kPage});
   ASSERT_TRUE(slab);
   EXPECT_EQ(slab->at(0).pinnable_offset, 0U);
   EXPECT_EQ(slab->at(1).pinnable_offset, 2 * kHuge);
   EXPECT_EQ(kernel.info(slab->at(1).fd.get())->size, kHuge + kPage);
 }
 
+// A frame may have several objects, of several sizes.
+TEST_F(ExportersSlab, SmallBuffersFollowWhatIsBeforeThem) {
+  const auto slab = make_slab({kPage, 2 * kHuge, kPage, 2 * kPage, kHuge});
+  ASSERT_TRUE(slab) << slab.error().message();
+  std::vector<std::uint64_t> offsets;
+  std::vector<std::uint64_t> huge;
+  for (const auto& one : *slab) {
+    offsets.push_back(one.pinnable_offset);
+    huge.push_back(one.huge_bytes);
+  }
+  EXPECT_THAT(offsets, ::testing::ElementsAre(0, kHuge, 3 * kHuge, 3 * kHuge + kPage, 4 * kHuge));
+  EXPECT_THAT(huge, ::testing::ElementsAre(0, 2 * kHuge, 0, 0, kHuge)) << "whole huge pages alone";
+}
+
+TEST_F(ExportersSlab, SmallBuffersShareHugePages) {
+  const auto slab = make_slab(std::vector<std::uint64_t>(5, kHuge / 2));
+  ASSERT_TRUE(slab) << slab.error().message();
+  for (std::size_t i = 0; i < slab->size(); ++i) {
+    EXPECT_EQ(slab->at(i).huge_bytes, i < 4 ? kHuge / 2 : 0) << i;
+  }
+}
+
 // The first START of a udmabuf tends no cache; the core must not be the one to make it.
 TEST_F(ExportersSlab, EachBufferIsPrimed) {
   kernel.configure([](FakeConfig& config) { config.udmabuf_coherent = false; });
-  const auto slab = exporters::make_udmabuf_slab(uapi, kPage, 2, "slab");
+  const auto slab = make_slab({kPage, kPage});
   ASSERT_TRUE(slab);
   for (const auto& one : *slab) {
     kernel.device_bytes(one.fd.get())[0] = std::byte{9};
@@ -85,11 +110,18 @@ TEST_F(ExportersSlab, EachBufferIsPrimed) {
 }
 
 TEST_F(ExportersSlab, NonsenseIsRefused) {
-  for (const auto& [size, count] : std::vector<std::pair<std::uint64_t, std::uint32_t>>{
-           {0, 1}, {kPage, 0}, {kPage + 1, 1}, {std::uint64_t{1} << 47, 4}, {~std::uint64_t{0} << 12, 2}}) {
-    const auto slab = exporters::make_udmabuf_slab(uapi, size, count, "slab");
+  const std::uint64_t half = std::uint64_t{1} << 47;
+  for (const auto& sizes : std::vector<std::vector<std::uint64_t>>{{},
+                                                                   {0},
+                                                                   {kPage, 0},
+                                                                   {kPage + 1},
+                                                                   {half, half, kPage},
+                                                                   {~std::uint64_t{0} << 12, kPage},
+                                                                   {kPage, ~std::uint64_t{0} << 12}}) {
+    const auto slab = make_slab(sizes);
     ASSERT_FALSE(slab);
     EXPECT_EQ(slab.error().code(), Errc::InvalidArgument);
+    EXPECT_THAT(slab.error().message(), HasSubstr(std::to_string(sizes.size()) + " buffers"));
   }
   EXPECT_TRUE(kernel.calls().empty());
 }
@@ -97,7 +129,7 @@ TEST_F(ExportersSlab, NonsenseIsRefused) {
 TEST_F(ExportersSlab, NothingIsKeptWhateverCallFails) {
   for (const int system_errno : {EMFILE, ENOMEM, EINTR, EAGAIN}) {
     for_each_failing_call(system_errno, [&](const std::string& failing) {
-      const auto slab = exporters::make_udmabuf_slab(uapi, kHuge, 2, "slab");
+      const auto slab = make_slab({kHuge, kHuge});
       EXPECT_TRUE(slab || !failing.empty());
     });
     EXPECT_EQ(kernel.live_dma_bufs(), 0U);
@@ -108,8 +140,16 @@ TEST_F(ExportersSlab, NothingIsKeptWhateverCallFails) {
 
 class ExportersList : public ExportersSlab {
 protected:
-  [[nodiscard]] Result<core::Storage> make(std::vector<exporters::MemfdRange> ranges) const {
-    return exporters::make_udmabuf_of_ranges(uapi, memfd.borrow(), ranges, "list");
+  struct Range {
+    std::uint64_t offset;
+    std::uint64_t size;
+  };
+  [[nodiscard]] Result<core::Storage> make(std::vector<Range> ranges) const {
+    std::vector<uapi::UdmabufPiece> pieces;
+    for (const auto& range : ranges) {
+      pieces.push_back({.memfd = memfd.borrow(), .offset = range.offset, .size = range.size});
+    }
+    return exporters::make_udmabuf_of_ranges(uapi, pieces, "list");
   }
   void TearDown() override {
     memfd.reset();
@@ -144,8 +184,8 @@ TEST_F(ExportersList, RefusalsNameTheLimits) {
   EXPECT_EQ(make({{1, kPage}}).error().code(), Errc::InvalidArgument);
   EXPECT_EQ(make({{0, 0}}).error().code(), Errc::InvalidArgument);
   EXPECT_EQ(make({{0, ~std::uint64_t{0} << 12U}, {0, 2 * kPage}}).error().code(), Errc::InvalidArgument);
-  EXPECT_TRUE(make(std::vector<exporters::MemfdRange>(1024, {0, kPage})));
-  const auto longer = make(std::vector<exporters::MemfdRange>(1025, {0, kPage}));
+  EXPECT_TRUE(make(std::vector<Range>(1024, {0, kPage})));
+  const auto longer = make(std::vector<Range>(1025, {0, kPage}));
   ASSERT_FALSE(longer);
   EXPECT_THAT(longer.error().message(), HasSubstr("4198400 bytes in 1025 pieces"));
   EXPECT_THAT(longer.error().message(), HasSubstr("list_limit"));

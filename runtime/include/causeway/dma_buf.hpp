@@ -124,4 +124,11 @@ private:
   std::shared_ptr<core::BufferState> state_;
 };
 
+/// Part of a buffer, in bytes: whole pages. Threads: reentrant (a value).
+struct DmaBufRange {
+  DmaBuf buffer;
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+
 }  // namespace causeway

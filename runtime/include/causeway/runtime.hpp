@@ -4,6 +4,7 @@
 #include <causeway/plugin/backend_abi.h>
 #include <causeway/constraints.hpp>
 #include <causeway/counters.hpp>
+#include <causeway/deadline.hpp>
 #include <causeway/device.hpp>
 #include <causeway/dma_buf.hpp>
 #include <causeway/fence.hpp>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,7 +78,9 @@ public:
   /// What would be allocated. May talk to the devices: a camera sets its format and answers its strides.
   [[nodiscard]] Result<AllocationPlan> plan() const;
   /// Makes count frames, attached, mapped and proved on every device. Rungs of the ladder are tried with the
-  /// real size until one suits all; FramePool::report() says which, and why others did not.
+  /// real size until one suits all; FramePool::report() says which, and why others did not. Frames of
+  /// udmabuf share one memfd, and its huge pages, but each is a dma-buf of its own: the memory of all goes
+  /// with the last of them.
   /// Errors: as negotiate(); Unsupported with the reason of each rung when none suits; OutOfFds, OutOfMemory.
   [[nodiscard]] Result<FramePool> allocate(std::uint32_t count, CallSite where = CallSite::current()) const;
 
@@ -124,6 +128,23 @@ public:
   [[nodiscard]] Result<DmaBuf> allocate(std::uint64_t size, std::string_view exporter = {},
                                         std::string_view name = "causeway",
                                         CallSite where = CallSite::current());
+  /// One dma-buf over ranges of buffers, in their order: a part of one, or pages that lie apart (the kernel's
+  /// UDMABUF_CREATE_LIST). Nothing is copied. Takes buffers with a memfd beneath ("udmabuf", "memfd",
+  /// "hugetlb"), and memfds that came by DmaBuf::from_fd and are sealed against shrinking (F_SEAL_SHRINK).
+  ///
+  /// To the kernel and to this runtime it is a buffer of its own, with an identity, turns and fences of its
+  /// own: a turn on it excludes nobody from the ranges' buffers. Whoever uses both orders them, by fences
+  /// that are passed along (Reservation::copy_from). The memory lives until the last of them is gone; those
+  /// buffers stay in their place from now on, as if their descriptors had been given out.
+  ///
+  /// Waits until nobody works on the ranges' buffers; the default deadline waits for nothing.
+  /// Errors: InvalidArgument (no range, no whole pages, outside of its buffer, a buffer of another runtime, a
+  /// memfd that is not sealed, more ranges or bytes than the kernel takes), Unsupported (no memfd beneath, or
+  /// a read-only one), TimedOut, NotFound and Permission (/dev/udmabuf), OutOfFds, OutOfMemory.
+  [[nodiscard]] Result<DmaBuf> create_udmabuf(std::span<const DmaBufRange> ranges,
+                                              std::string_view name = "causeway",
+                                              Deadline deadline = Deadline::now(),
+                                              CallSite where = CallSite::current());
   /// One frame in memory of the device's own, exported: a camera's buffer (V4L2 EXPBUF), a GPU's
   /// (vkGetMemoryFdKHR). The layout is the device's choice among desc.modifiers (empty: LINEAR).
   /// Errors: InvalidArgument (the description, a device of another runtime), Unsupported (the device exports

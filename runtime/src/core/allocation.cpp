@@ -29,8 +29,9 @@ public:
       : runtime_(runtime), exporter_(exporter), plan_(plan), request_(request) {}
 
   Status climb() {
+    auto slab = take_slab();
     for (std::uint32_t i = 0; i < request_.count; ++i) {
-      auto frame = make_frame();
+      auto frame = make_frame(slab);
       if (!frame) {
         return std::move(frame.error());
       }
@@ -48,10 +49,38 @@ public:
   std::vector<AllocationReport::Import> take_imports() { return std::move(imports_); }
 
 private:
-  Result<Frame> make_frame() {
+  /// The memory of all frames at once, last one first, where the exporter makes it so; empty otherwise.
+  std::vector<Storage> take_slab() {
+    std::vector<std::uint64_t> sizes;
+    for (std::uint32_t i = 0; i < request_.count; ++i) {
+      sizes.insert(sizes.end(), plan_.object_sizes.begin(), plan_.object_sizes.end());
+    }
+    if (sizes.size() < 2) {
+      return {};
+    }
+    auto slab = exporter_.allocate_together(sizes, request_.name);
+    if (!slab) {
+      runtime_->log(LogLevel::Debug, fmt::format("the frames of \"{}\" are allocated one by one: {}",
+                                                 request_.name, slab.error().message()));
+      return {};
+    }
+    std::reverse(slab->begin(), slab->end());
+    return std::move(*slab);
+  }
+
+  Result<Storage> make_object(std::uint64_t size, std::vector<Storage>& slab) {
+    if (slab.empty()) {
+      return exporter_.allocate(size, request_.name);
+    }
+    auto storage = std::move(slab.back());
+    slab.pop_back();
+    return storage;
+  }
+
+  Result<Frame> make_frame(std::vector<Storage>& slab) {
     std::vector<DmaBuf> objects;
     for (const std::uint64_t size : plan_.object_sizes) {
-      auto storage = exporter_.allocate(size, request_.name);
+      auto storage = make_object(size, slab);
       if (!storage) {
         return std::move(storage.error());
       }

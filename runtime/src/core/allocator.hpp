@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,15 @@ public:
   /// size in bytes, whole pages. Errors say why it is not available, in a sentence.
   [[nodiscard]] virtual Result<Storage> allocate(std::uint64_t size,
                                                  const std::string& buffer_name) const = 0;
+  /// Memory for several buffers at once, one for each size, where that is better than one after another: they
+  /// share what lies beneath. Empty where it is not. The caller then allocates each by itself, as it does
+  /// after a failure. Errors: as allocate.
+  [[nodiscard]] virtual Result<std::vector<Storage>> allocate_together(std::span<const std::uint64_t> sizes,
+                                                                       const std::string& buffer_name) const {
+    static_cast<void>(sizes);
+    static_cast<void>(buffer_name);
+    return std::vector<Storage>();
+  }
   /// An image in a layout of the allocator's own choice, among desc.modifiers. Errors: Unsupported by
   /// default.
   [[nodiscard]] virtual Result<ImageStorage> allocate_image(const FrameDesc& desc, Usage usage,

@@ -18,11 +18,16 @@ public:
 
   [[nodiscard]] Result<core::Storage> allocate(std::uint64_t size,
                                                const std::string& buffer_name) const override {
-    auto one = make_udmabuf_slab(kernel_, size, 1, buffer_name);
+    auto one = make_udmabuf_slab(kernel_, std::span(&size, 1), buffer_name);
     if (!one) {
       return std::move(one.error());
     }
     return std::move(one->front());
+  }
+
+  [[nodiscard]] Result<std::vector<core::Storage>> allocate_together(
+      std::span<const std::uint64_t> sizes, const std::string& buffer_name) const override {
+    return make_udmabuf_slab(kernel_, sizes, buffer_name);
   }
 
 private:

@@ -9,32 +9,56 @@
 
 #include "uapi/dma_buf.hpp"
 #include "uapi/huge_pages.hpp"
-#include "uapi/udmabuf.hpp"
 
 namespace causeway::exporters {
 namespace {
 
-/// Where each buffer of a slab starts: from 2 MiB on at a huge page of its own. The file is sparse, so what
-/// lies between two buffers takes no memory.
-std::uint64_t distance_between(std::uint64_t size) {
-  return size < uapi::kHugePageSize ? size : uapi::align_up(size, uapi::kHugePageSize);
+constexpr std::uint64_t kMost = std::uint64_t{1} << 48;  // bytes; more than a process can map
+
+/// Where a buffer lies in its slab.
+struct Place {
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::uint64_t huge = 0;  ///< bytes of it that are known to lie on huge pages
+};
+
+/// From 2 MiB on a buffer starts at a huge page of its own; smaller ones follow what is before them. The file
+/// is sparse, so what lies between two buffers takes no memory.
+Result<std::vector<Place>> lay_out(std::span<const std::uint64_t> sizes) {
+  std::vector<Place> places;
+  places.reserve(sizes.size());
+  std::uint64_t end = 0;
+  for (const std::uint64_t size : sizes) {
+    const std::uint64_t offset = size < uapi::kHugePageSize ? end : uapi::align_up(end, uapi::kHugePageSize);
+    if (size == 0 || size % uapi::kPageSize != 0 || size > kMost || offset > kMost - size) {
+      break;
+    }
+    places.push_back({.offset = offset, .size = size});
+    end = offset + size;
+  }
+  if (sizes.empty() || places.size() != sizes.size()) {
+    return Error(
+        Errc::InvalidArgument, "make_udmabuf_slab",
+        fmt::format("{} buffers were asked for, the one in place {} with {} bytes; a slab has at least one "
+                    "buffer, each of whole pages of {} bytes, and at most {} bytes in all",
+                    sizes.size(), places.size(), sizes.empty() ? 0 : sizes[places.size()], uapi::kPageSize,
+                    kMost));
+  }
+  return places;
 }
 
-/// Puts the buffers of a fresh slab on huge pages; how many bytes of each lie there then.
-std::vector<std::uint64_t> put_slab_on_huge_pages(const uapi::Kernel& kernel, BorrowedFd memfd,
-                                                  std::uint64_t size, std::uint32_t count) {
-  std::vector<std::uint64_t> huge(count);
-  if (size >= uapi::kHugePageSize) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      huge[i] = uapi::obtain_huge_pages(kernel, memfd, distance_between(size) * i, size);
+/// Puts the buffers of a fresh slab on huge pages: a large one together with the small ones that follow it.
+void put_on_huge_pages(const uapi::Kernel& kernel, BorrowedFd memfd, std::vector<Place>& places) {
+  for (auto first = places.begin(); first != places.end();) {
+    const auto next = std::find_if(first + 1, places.end(),
+                                   [](const Place& place) { return place.size >= uapi::kHugePageSize; });
+    const std::uint64_t start = first->offset;
+    const std::uint64_t end = (next - 1)->offset + (next - 1)->size;
+    const std::uint64_t huge_end = start + uapi::obtain_huge_pages(kernel, memfd, start, end - start);
+    for (; first != next; ++first) {
+      first->huge = huge_end > first->offset ? std::min(huge_end - first->offset, first->size) : 0;
     }
-    return huge;
   }
-  const std::uint64_t end = uapi::obtain_huge_pages(kernel, memfd, 0, size * count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    huge[i] = end > size * i ? std::min(end - size * i, size) : 0;
-  }
-  return huge;
 }
 
 Result<UniqueFd> finish(const uapi::Kernel& kernel, Result<UniqueFd> fd, const std::string& name) {
@@ -48,16 +72,29 @@ Result<UniqueFd> finish(const uapi::Kernel& kernel, Result<UniqueFd> fd, const s
   return fd;
 }
 
-bool contiguous(std::span<const MemfdRange> ranges) {
+/// Whether the ranges follow one another in one memfd, which may be known by several descriptors.
+Result<bool> follow_one_another(const uapi::Kernel& kernel, std::span<const uapi::UdmabufPiece> ranges) {
   for (std::size_t i = 1; i < ranges.size(); ++i) {
-    if (ranges[i].offset != ranges[i - 1].offset + ranges[i - 1].size) {
+    const auto& before = ranges[i - 1];
+    if (ranges[i].offset != before.offset + before.size) {
+      return false;
+    }
+    if (ranges[i].memfd.get() == before.memfd.get()) {
+      continue;
+    }
+    auto first = kernel.identity(before.memfd);
+    auto second = first ? kernel.identity(ranges[i].memfd) : first;
+    if (!second) {
+      return std::move(second.error());
+    }
+    if (*first != *second) {
       return false;
     }
   }
   return true;
 }
 
-Status check_ranges(std::span<const MemfdRange> ranges) {
+Status check_ranges(std::span<const uapi::UdmabufPiece> ranges) {
   if (ranges.empty()) {
     return Error(Errc::InvalidArgument, "make_udmabuf_of_ranges",
                  "no range was given; a buffer has at least one");
@@ -78,40 +115,63 @@ Status check_ranges(std::span<const MemfdRange> ranges) {
   return {};
 }
 
+/// Shows the memfd beneath, if there is one place in one memfd that is all of the buffer, and that can be
+/// mapped: huge pages of the pool are mapped whole.
+Status add_view(const uapi::Kernel& kernel, std::span<const uapi::UdmabufPiece> ranges,
+                core::Storage& storage) {
+  auto one_place = follow_one_another(kernel, ranges);
+  if (!one_place) {
+    return std::move(one_place.error());
+  }
+  if (!*one_place) {
+    return {};
+  }
+  auto unit = kernel.mapping_unit(ranges.front().memfd);
+  if (!unit) {
+    return std::move(unit.error());
+  }
+  if (ranges.front().offset % *unit != 0 || storage.size % *unit != 0) {
+    return {};
+  }
+  auto view = kernel.duplicate(ranges.front().memfd);
+  if (!view) {
+    return std::move(view.error());
+  }
+  storage.pinnable = std::move(*view);
+  storage.pinnable_offset = ranges.front().offset;
+  return {};
+}
+
 }  // namespace
 
-Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel, std::uint64_t size,
-                                                     std::uint32_t count, const std::string& name) {
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 48;  // more than a process can map
-  if (count == 0 || size == 0 || size % uapi::kPageSize != 0 || size > kMost / count) {
-    return Error(
-        Errc::InvalidArgument, "make_udmabuf_slab",
-        fmt::format("{} buffers of {} bytes were asked for; a slab has at least one, of whole pages of "
-                    "{} bytes, and at most {} bytes in all",
-                    count, size, uapi::kPageSize, kMost));
+Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
+                                                     std::span<const std::uint64_t> sizes,
+                                                     const std::string& name) {
+  auto places = lay_out(sizes);
+  if (!places) {
+    return std::move(places.error());
   }
   auto device = uapi::open_udmabuf(kernel);
   if (!device) {
     return std::move(device.error());
   }
-  const std::uint64_t distance = distance_between(size);
-  auto memfd = kernel.memfd(name, distance * (count - 1) + size);
+  auto memfd = kernel.memfd(name, places->back().offset + places->back().size);
   if (!memfd) {
     return std::move(memfd.error());
   }
-  const auto huge = put_slab_on_huge_pages(kernel, memfd->borrow(), size, count);
+  put_on_huge_pages(kernel, memfd->borrow(), *places);
   std::vector<core::Storage> buffers;
-  buffers.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint64_t offset = distance * i;
-    auto fd =
-        finish(kernel, uapi::create_udmabuf(kernel, device->borrow(), memfd->borrow(), offset, size), name);
+  buffers.reserve(places->size());
+  for (const auto& place : *places) {
+    auto fd = finish(
+        kernel, uapi::create_udmabuf(kernel, device->borrow(), memfd->borrow(), place.offset, place.size),
+        name);
     if (!fd) {
       return std::move(fd.error());
     }
     // A descriptor of the memfd for each, so that each has one owner; the last one gets ours.
     UniqueFd view;
-    if (i + 1 < count) {
+    if (buffers.size() + 1 < places->size()) {
       auto copy = kernel.duplicate(memfd->borrow());
       if (!copy) {
         return std::move(copy.error());
@@ -119,18 +179,19 @@ Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
       view = std::move(*copy);
     }
     buffers.push_back({.fd = std::move(*fd),
-                       .size = size,
+                       .size = place.size,
                        .is_dma_buf = true,
                        .pinnable = std::move(view),
-                       .pinnable_offset = offset,
-                       .huge_bytes = huge[i]});
+                       .pinnable_offset = place.offset,
+                       .huge_bytes = place.huge});
   }
   buffers.back().pinnable = std::move(*memfd);
   return buffers;
 }
 
-Result<core::Storage> make_udmabuf_of_ranges(const uapi::Kernel& kernel, BorrowedFd memfd,
-                                             std::span<const MemfdRange> ranges, const std::string& name) {
+Result<core::Storage> make_udmabuf_of_ranges(const uapi::Kernel& kernel,
+                                             std::span<const uapi::UdmabufPiece> ranges,
+                                             const std::string& name) {
   if (auto sound = check_ranges(ranges); !sound) {
     return std::move(sound.error());
   }
@@ -138,24 +199,16 @@ Result<core::Storage> make_udmabuf_of_ranges(const uapi::Kernel& kernel, Borrowe
   if (!device) {
     return std::move(device.error());
   }
-  std::vector<uapi::UdmabufPiece> pieces;
-  std::uint64_t total = 0;
-  for (const auto& range : ranges) {
-    pieces.push_back({.memfd = memfd, .offset = range.offset, .size = range.size});
-    total += range.size;
-  }
-  auto fd = finish(kernel, uapi::create_udmabuf(kernel, device->borrow(), pieces), name);
+  auto fd = finish(kernel, uapi::create_udmabuf(kernel, device->borrow(), ranges), name);
   if (!fd) {
     return std::move(fd.error());
   }
-  core::Storage storage{.fd = std::move(*fd), .size = total, .is_dma_buf = true};
-  if (contiguous(ranges)) {
-    auto view = kernel.duplicate(memfd);
-    if (!view) {
-      return std::move(view.error());
-    }
-    storage.pinnable = std::move(*view);
-    storage.pinnable_offset = ranges.front().offset;
+  core::Storage storage{.fd = std::move(*fd), .size = 0, .is_dma_buf = true};
+  for (const auto& range : ranges) {
+    storage.size += range.size;
+  }
+  if (auto viewed = add_view(kernel, ranges, storage); !viewed) {
+    return std::move(viewed.error());
   }
   return storage;
 }

@@ -8,28 +8,23 @@
 
 #include "core/allocator.hpp"
 #include "uapi/kernel.hpp"
+#include "uapi/udmabuf.hpp"
 
 namespace causeway::exporters {
 
-/// count buffers of size bytes (whole pages) on one memfd, so that small ones share huge pages. Each is a
+/// A buffer of each size (bytes, whole pages) on one memfd, so that small ones share huge pages. Each is a
 /// dma-buf of its own over its range, since one dma-buf for all would give all one reservation, and makes its
 /// own pinnable view: the memfd and its offset. The memory of all goes when the last of them does. Errors:
 /// InvalidArgument (no buffer, or no whole pages), and those of the udmabuf exporter.
 [[nodiscard]] Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
-                                                                   std::uint64_t size, std::uint32_t count,
+                                                                   std::span<const std::uint64_t> sizes,
                                                                    const std::string& name);
 
-/// Whole pages of a memfd, in bytes.
-struct MemfdRange {
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;
-};
-
-/// One dma-buf over ranges of a sealed memfd, in their order: pages that lie apart become one buffer. It has
-/// a pinnable view only if the ranges follow one another. memfd stays the caller's. Errors: InvalidArgument,
-/// those of the udmabuf exporter.
-[[nodiscard]] Result<core::Storage> make_udmabuf_of_ranges(const uapi::Kernel& kernel, BorrowedFd memfd,
-                                                           std::span<const MemfdRange> ranges,
+/// One dma-buf over ranges of sealed memfds, in their order: pages that lie apart become one buffer. It has a
+/// pinnable view only if the ranges follow one another in one memfd. The memfds stay the caller's. Errors:
+/// InvalidArgument, those of the udmabuf exporter.
+[[nodiscard]] Result<core::Storage> make_udmabuf_of_ranges(const uapi::Kernel& kernel,
+                                                           std::span<const uapi::UdmabufPiece> ranges,
                                                            const std::string& name);
 
 }  // namespace causeway::exporters

@@ -81,9 +81,10 @@ Result<UniqueFd> create_udmabuf(const Kernel& kernel, BorrowedFd udmabuf_device,
     if (fd == -EINVAL) {
       detail +=
           "; the kernel limits the pieces to the module parameter list_limit (1024 unless it was changed) "
-          "and "
-          "the bytes to size_limit_mb (64 MB), and takes whole pages within their memfd only: see "
-          "/sys/module/udmabuf/parameters";
+          "and the bytes to size_limit_mb (64 MB), both in /sys/module/udmabuf/parameters; and it takes "
+          "whole "
+          "pages only, within memfds that are sealed against shrinking and not against writing "
+          "(F_SEAL_SHRINK, F_SEAL_WRITE)";
     }
     return system_error("UDMABUF_CREATE_LIST", std::move(detail), -fd);
   }
