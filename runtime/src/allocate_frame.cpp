@@ -37,9 +37,11 @@ Result<Frame> Runtime::allocate_on(const Device& device, const FrameDesc& desc, 
   if (auto here = state_->check_process("Runtime::allocate_on"); !here) {
     return std::move(here.error());
   }
-  if (device.state()->runtime() != state_) {
+  if (device.state() == nullptr || device.state()->runtime() != state_) {
     return Error(Errc::InvalidArgument, "Runtime::allocate_on",
-                 device.name() + " was opened by another runtime; open it with this one");
+                 device.state() == nullptr
+                     ? "there is no device in the object that was given; it was moved away"
+                     : device.name() + " was opened by another runtime; open it with this one");
   }
   if (auto sound = core::check_image(desc.format, desc.width, desc.height); !sound) {
     return std::move(sound.error());

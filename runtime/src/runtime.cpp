@@ -311,6 +311,10 @@ Result<AllocationPlan> Negotiation::plan() const {
   }
   std::vector<Participant> participants;
   for (const auto& party : parties_) {
+    if (party.device.state() == nullptr) {
+      return Error(Errc::InvalidArgument, "negotiate",
+                   "there is no device in one of the objects that were given to with(); it was moved away");
+    }
     auto constraints = core::ask_constraints(*party.device.state(), desc_, party.usage);
     if (!constraints) {
       return std::move(constraints.error());

@@ -114,6 +114,7 @@ public:
   Attachment& operator=(Attachment&&) noexcept;
   ~Attachment();
 
+  /// A device without a name, which nothing can be attached to, if this attachment was moved away.
   [[nodiscard]] const Device& device() const noexcept;
 
   /// Maps for the device, and proves whether device and CPU see the same bytes.

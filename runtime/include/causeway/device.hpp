@@ -68,7 +68,7 @@ public:
   [[nodiscard]] cw_device* raw() const noexcept;
 
   /// This device's place in the flat tables of frames, below kMaxDevices; no other device of this process has
-  /// it.
+  /// it. kMaxDevices: no device (Attachment::device() of an attachment that was moved away).
   [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
   static constexpr std::uint32_t kMaxDevices = 64;
 

@@ -42,6 +42,7 @@ public:
   FrameLease& operator=(FrameLease&& other) noexcept;
   ~FrameLease();
 
+  /// Of a lease that was moved away: the frame that it had, which is somebody else's now.
   [[nodiscard]] const FrameRef& operator*() const noexcept { return ref_; }
   [[nodiscard]] const FrameRef* operator->() const noexcept { return &ref_; }
 

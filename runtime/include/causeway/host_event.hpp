@@ -41,7 +41,7 @@ public:
 
   [[nodiscard]] const Fence& fence() const noexcept { return fence_; }
   /// Signals, then runs the callbacks on this thread. error: 0, or the errno of the work that failed.
-  /// Errors: WrongState (signalled before, or moved away).
+  /// Errors: WrongState (signalled before, moved away, or a forked process).
   [[nodiscard]] Status signal(int error = 0);
 
   explicit HostEvent(std::shared_ptr<core::HostFence> state) noexcept;  ///< for the runtime itself
@@ -66,15 +66,16 @@ public:
   HostTimeline& operator=(const HostTimeline&) = delete;
   ~HostTimeline();
 
-  /// The context of all its points.
+  /// The context of all its points; 0 of a timeline that was moved away.
   [[nodiscard]] std::uint64_t context() const noexcept;
   /// The last point that was signalled; 0 at the start.
   [[nodiscard]] std::uint64_t value() const;
   /// A fence that signals when the timeline gets to this point; the same one however often it is asked for
-  /// while it is pending.
+  /// while it is pending. Errors: WrongState (moved away, or a forked process).
   [[nodiscard]] Result<Fence> point(std::uint64_t sequence);
   /// Signals every point up to this one. error: the errno of the work that failed, for all of them.
-  /// Errors: InvalidArgument (not beyond value(): a timeline never goes backwards).
+  /// Errors: InvalidArgument (not beyond value(): a timeline never goes backwards), WrongState (moved away,
+  /// or a forked process).
   [[nodiscard]] Status signal(std::uint64_t sequence, int error = 0);
 
   explicit HostTimeline(std::shared_ptr<core::HostTimelineState> state) noexcept;  ///< for the runtime itself

@@ -15,7 +15,8 @@ Attachment& Attachment::operator=(Attachment&&) noexcept = default;
 Attachment::~Attachment() = default;
 
 const Device& Attachment::device() const noexcept {
-  return state_->device();
+  static const Device none(nullptr);
+  return state_ == nullptr ? none : state_->device();
 }
 
 Result<Mapping> Attachment::map(Direction direction, bool allow_copy) {

@@ -62,6 +62,11 @@ cw_object object_for(BufferState& buffer, bool give_pinnable) {
 Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr<DeviceState> device,
                                                                  std::shared_ptr<const FrameState> frame,
                                                                  Usage usage, ImplicitSync sync) {
+  if (device == nullptr) {
+    return Error(Errc::InvalidArgument, "attach",
+                 "there is no device in the object that was given; it was moved away, or is that of an "
+                 "attachment that was");
+  }
   if (auto here = device->runtime()->check_process("attach"); !here) {
     return std::move(here.error());
   }

@@ -61,8 +61,10 @@ CpuRange::CpuRange(CpuRange&& other) noexcept
     : frame_(std::move(other.frame_)), bytes_(std::exchange(other.bytes_, {})) {}
 
 CpuRange& CpuRange::operator=(CpuRange&& other) noexcept {
-  std::swap(frame_, other.frame_);
-  std::swap(bytes_, other.bytes_);
+  // By way of a temporary, whose end unmaps what this object held.
+  CpuRange taken(std::move(other));
+  std::swap(frame_, taken.frame_);
+  std::swap(bytes_, taken.bytes_);
   return *this;
 }
 

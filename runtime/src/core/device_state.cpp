@@ -11,32 +11,42 @@
 
 namespace causeway {
 
+namespace {
+
+/// What a handle tells that refers to no device.
+const DeviceInfo& info_of(const std::shared_ptr<core::DeviceState>& state) noexcept {
+  static const DeviceInfo none;
+  return state == nullptr ? none : state->info();
+}
+
+}  // namespace
+
 Device::Device(std::shared_ptr<core::DeviceState> state) noexcept
-    : state_(std::move(state)), slot_(state_->slot()) {}
+    : state_(std::move(state)), slot_(state_ == nullptr ? kMaxDevices : state_->slot()) {}
 
 const std::string& Device::backend() const noexcept {
-  return state_->info().backend;
+  return info_of(state_).backend;
 }
 const std::string& Device::id() const noexcept {
-  return state_->info().id;
+  return info_of(state_).id;
 }
 const std::string& Device::name() const noexcept {
-  return state_->info().name;
+  return info_of(state_).name;
 }
 const std::string& Device::driver() const noexcept {
-  return state_->info().driver;
+  return info_of(state_).driver;
 }
 const std::string& Device::driver_version() const noexcept {
-  return state_->info().driver_version;
+  return info_of(state_).driver_version;
 }
 bool Device::has(Capability capability) const noexcept {
-  return state_->has(capability);
+  return state_ != nullptr && state_->has(capability);
 }
 const void* Device::interface(const char* interface_name) const {
-  return state_->table().get_interface(state_->handle(), interface_name);
+  return state_ == nullptr ? nullptr : state_->table().get_interface(state_->handle(), interface_name);
 }
 cw_device* Device::raw() const noexcept {
-  return state_->handle();
+  return state_ == nullptr ? nullptr : state_->handle();
 }
 
 namespace core {

@@ -67,13 +67,22 @@ Result<HostTimeline> HostTimeline::create(Runtime& runtime, Producer producer) {
 }
 
 std::uint64_t HostTimeline::context() const noexcept {
-  return state_->context();
+  return state_ == nullptr ? 0 : state_->context();
 }
 std::uint64_t HostTimeline::value() const {
-  return state_->value();
+  return state_ == nullptr ? 0 : state_->value();
 }
 
+namespace {
+Error moved_away(const char* operation) {
+  return Error(Errc::WrongState, operation, "this timeline was moved away; its points are there");
+}
+}  // namespace
+
 Result<Fence> HostTimeline::point(std::uint64_t sequence) {
+  if (state_ == nullptr) {
+    return moved_away("HostTimeline::point");
+  }
   auto fence = state_->point(sequence);
   if (!fence) {
     return std::move(fence.error());
@@ -82,7 +91,7 @@ Result<Fence> HostTimeline::point(std::uint64_t sequence) {
 }
 
 Status HostTimeline::signal(std::uint64_t sequence, int error) {
-  return state_->signal(sequence, error);
+  return state_ == nullptr ? moved_away("HostTimeline::signal") : state_->signal(sequence, error);
 }
 
 }  // namespace causeway

@@ -39,12 +39,12 @@ public:
   void give(std::uint32_t index) noexcept;
 
 private:
-  using Views = std::array<const Mapping*, Device::kMaxDevices>;
+  using Views = std::array<const Mapping*, Device::kMaxDevices + 1>;
 
   AllocationPlan plan_;
   AllocationReport report_;
   std::vector<Member> members_;
-  Mapping no_mapping_;  // what devices see that took no part
+  Mapping no_mapping_;  // what devices see that took no part, and what no device sees
   std::vector<Views> views_;
 
   std::mutex mutex_;
