@@ -60,6 +60,9 @@ Result<Frame> Runtime::allocate_on(const Device& device, const FrameDesc& desc, 
 
 Result<Frame> Runtime::allocate_frame(const FrameDesc& desc, Usage usage, std::string_view exporter,
                                       std::string_view name, CallSite where) {
+  if (auto here = state_->check_process("Runtime::allocate_frame"); !here) {
+    return std::move(here.error());
+  }
   if (exporter.empty()) {
     return Error(Errc::InvalidArgument, "Runtime::allocate_frame",
                  "no exporter was named; name one that knows layouts, as \"gbm\", or negotiate the frame");

@@ -61,6 +61,9 @@ Result<std::vector<cw_backend>> load_backends(const RuntimeOptions& options) {
 
 std::vector<LedgerEntry> ledger_of(const core::RuntimeState& runtime) {
   std::vector<LedgerEntry> entries;
+  if (!runtime.in_own_process()) {
+    return entries;  // the buffers are the parent's
+  }
   for (const auto& buffer : runtime.buffers().all()) {
     entries.push_back(buffer->ledger_entry());
   }
@@ -94,7 +97,7 @@ std::vector<DeviceInfo> enumerate(const cw_backend& backend, core::RuntimeState&
 
 void report_leaks(const core::RuntimeState& runtime) {
   const auto left = ledger_of(runtime);
-  if (left.empty() || !runtime.in_own_process()) {
+  if (left.empty()) {
     return;
   }
   std::string report =
@@ -160,6 +163,9 @@ Result<Runtime> Runtime::create(RuntimeOptions options) {
 }
 
 Result<std::vector<DeviceInfo>> Runtime::devices(std::string_view backend) {
+  if (auto here = state_->check_process("Runtime::devices"); !here) {
+    return std::move(here.error());
+  }
   if (!backend.empty() && state_->backend(backend) == nullptr) {
     return Error(
         Errc::NotFound, "Runtime::devices",
@@ -205,7 +211,9 @@ std::vector<ExporterInfo> Runtime::exporters() {
   std::vector<ExporterInfo> all;
   for (const auto& exporter : state_->allocators()) {
     ExporterInfo info{.name = exporter->name()};
-    if (auto page = exporter->allocate(uapi::kPageSize, "trial")) {
+    if (auto here = state_->check_process("Runtime::exporters"); !here) {
+      info.explanation = here.error().message();
+    } else if (auto page = exporter->allocate(uapi::kPageSize, "trial")) {
       info.available = true;
       info.explanation = page->is_dma_buf
                              ? "One page could be allocated as a dma-buf."
@@ -224,6 +232,9 @@ Negotiation Runtime::negotiate(FrameDesc desc) {
 
 Result<DmaBuf> Runtime::allocate(std::uint64_t size, std::string_view exporter, std::string_view name,
                                  CallSite where) {
+  if (auto here = state_->check_process("Runtime::allocate"); !here) {
+    return std::move(here.error());
+  }
   constexpr std::uint64_t kMost = std::uint64_t{1} << 48;  // more than an x86-64 process can map
   if (size == 0 || size > kMost) {
     return Error(
@@ -305,6 +316,9 @@ Negotiation& Negotiation::allow_copy() {
 }
 
 Result<AllocationPlan> Negotiation::plan() const {
+  if (auto here = runtime_->check_process("negotiate"); !here) {
+    return std::move(here.error());
+  }
   // The description is checked first, so that no device is asked for nonsense.
   if (auto sound = causeway::negotiate(desc_, {}); !sound && sound.error().code() == Errc::InvalidArgument) {
     return sound;

@@ -38,6 +38,7 @@ TEST_F(CoreMovedFrom, Attachment) {
   EXPECT_TRUE(fails_with(negotiation.with(none, Usage::Read).allocate(1), Errc::InvalidArgument, {"moved"}));
   const auto pool = must(runtime().negotiate(FrameDesc::bytes(kPage)).allocate(1));
   EXPECT_FALSE(pool.frame(0).on(none).valid());
+  EXPECT_FALSE(HostEvent::of_past(none, {}).valid());
 }
 
 TEST_F(CoreMovedFrom, MappingAndAccess) {

@@ -77,7 +77,8 @@ public:
   [[nodiscard]] std::uint32_t size() const noexcept;
   /// Frame i, whether it is on loan or not; for streams that pair frames with queue indices. i < size().
   [[nodiscard]] FrameRef frame(std::uint32_t i) const noexcept;
-  /// Takes a free frame, waiting for one until the deadline. Errors: TimedOut.
+  /// Takes a free frame, waiting for one until the deadline. Errors: TimedOut, WrongState (a forked
+  /// process).
   [[nodiscard]] Result<FrameLease> acquire(Deadline deadline);
 
   [[nodiscard]] const AllocationPlan& plan() const noexcept;

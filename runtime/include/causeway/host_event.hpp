@@ -29,7 +29,8 @@ public:
   /// Errors: OutOfMemory, WrongState (a forked process).
   [[nodiscard]] static Result<HostEvent> create(Runtime& runtime, Producer producer = Producer::Unknown);
   /// The fence of something that is over already, and that a driver told by other means (VIDIOC_DQBUF). at:
-  /// when it was, where that is known. error: 0, or the errno of work that failed.
+  /// when it was, where that is known. error: 0, or the errno of work that failed. No fence if
+  /// there is no device (Attachment::device() of an attachment that was moved away).
   [[nodiscard]] static Fence of_past(const Device& device,
                                      std::optional<std::chrono::steady_clock::time_point> at, int error = 0);
 

@@ -24,6 +24,9 @@ Result<Mapping> Attachment::map(Direction direction, bool allow_copy) {
     return Error(Errc::WrongState, "Attachment::map",
                  "this attachment was moved away; it is attached to nothing");
   }
+  if (auto here = state_->check_process("Attachment::map"); !here) {
+    return std::move(here.error());
+  }
   if (auto mapped = state_->map(direction, allow_copy); !mapped) {
     return std::move(mapped.error());
   }
@@ -34,6 +37,9 @@ Result<Mapping> Attachment::try_map(Direction direction, bool allow_copy) {
   if (state_ == nullptr) {
     return Error(Errc::WrongState, "Attachment::try_map",
                  "this attachment was moved away; it is attached to nothing");
+  }
+  if (auto here = state_->check_process("Attachment::try_map"); !here) {
+    return std::move(here.error());
   }
   if (auto mapped = state_->try_map(direction, allow_copy); !mapped) {
     return std::move(mapped.error());
@@ -94,6 +100,9 @@ Result<Access> Mapping::begin_access(Usage usage, std::span<const Fence> waits, 
         Errc::WrongState, "Mapping::begin_access",
         "there is no mapping: the device took no part in this negotiation, or the mapping was moved away");
   }
+  if (auto here = state_->check_process("Mapping::begin_access"); !here) {
+    return std::move(here.error());
+  }
   auto begun = state_->begin_access(usage, waits, deadline);
   if (!begun) {
     return std::move(begun.error());
@@ -124,6 +133,9 @@ Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
   if (attachment_ == nullptr) {
     return Error(Errc::WrongState, "Access::end", "this access was ended before; an access ends once");
   }
+  if (auto here = attachment_->check_process("Access::end"); !here) {
+    return std::move(here.error());
+  }
   // Work that waits for its own end never begins; such a fence is left out, so that nobody else waits for it.
   const bool own = std::any_of(signals.begin(), signals.end(), [this](const Fence& signal) {
     return signal.valid() && signal.status() == FenceStatus::Pending &&
@@ -146,7 +158,8 @@ Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
 }
 
 void Access::abandon() noexcept {
-  if (const auto attachment = std::exchange(attachment_, nullptr)) {
+  const auto attachment = std::exchange(attachment_, nullptr);
+  if (attachment != nullptr && attachment->check_process("Access")) {  // else the turn is the parent's
     attachment->lose_access(usage_);
   }
 }

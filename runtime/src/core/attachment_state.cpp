@@ -241,9 +241,6 @@ Status AttachmentState::try_map(Direction direction, bool allow_copy) {
 }
 
 Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
-  if (auto here = device_state().runtime()->check_process("Attachment::map"); !here) {
-    return here;
-  }
   if (mapped_ && holds_.load(std::memory_order_acquire) == 0) {
     return Error(Errc::Busy, "Attachment::map",
                  fmt::format("{} is still at work on the former mapping of this attachment; it goes once the "
@@ -298,7 +295,14 @@ void AttachmentState::drop_mapping() noexcept {
   let_go();
 }
 
+Status AttachmentState::check_process(std::string_view operation) const {
+  return device_state().runtime()->check_process(operation);
+}
+
 void AttachmentState::let_go() noexcept {
+  if (!device_state().runtime()->in_own_process()) {
+    return;
+  }
   if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
     return;
   }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/device_state.hpp"
 #include "core/frame_state.hpp"
@@ -54,6 +55,9 @@ public:
   /// What the exporter is told, and what the ledger shows.
   [[nodiscard]] AttachmentRequest request() const { return {device_, usage_, needs_}; }
   [[nodiscard]] AttachmentInfo describe() const;
+
+  /// Errors: WrongState in a forked process.
+  [[nodiscard]] Status check_process(std::string_view operation) const;
 
   /// known: a verdict that was established for memory like this by the same path; otherwise it is proved now.
   [[nodiscard]] Status map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known = {});

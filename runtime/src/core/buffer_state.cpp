@@ -144,7 +144,9 @@ BufferState::~BufferState() {
   // Before the descriptor is closed: until then no other object can have this identity.
   runtime_->buffers().forget(*this);
   drop_cpu_mapping_locked();
-  exporter_->release();
+  if (runtime_->in_own_process()) {
+    exporter_->release();  // once, and in a forked child it is the parent's to come
+  }
 }
 
 Status BufferState::settle() {
@@ -279,7 +281,7 @@ void BufferState::remove_attachment(AttachmentState& attachment) noexcept {
   if (attachment.device().has(Capability::ImplicitFences)) {
     implicit_attachments_.fetch_sub(1, std::memory_order_relaxed);
   }
-  if (has(ExporterOp::Attach)) {
+  if (has(ExporterOp::Attach) && runtime_->in_own_process()) {
     exporter_->detach(attachment.request());
   }
 }

@@ -22,6 +22,9 @@ Status check_turn_usage(Usage usage) {
 
 Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
                                    Deadline deadline) {
+  if (auto here = frame->runtime()->check_process("begin_access"); !here) {
+    return std::move(here.error());
+  }
   for (BufferState* buffer : frame->in_order()) {
     if (auto address = buffer->cpu_address(); !address) {
       return std::move(address.error());
@@ -78,6 +81,9 @@ Result<CpuAccess> CpuRange::begin(Usage usage, Deadline deadline) const {
   if (frame_ == nullptr) {
     return Error(Errc::WrongState, "CpuRange::begin", "this range was moved away; it maps nothing");
   }
+  if (auto here = frame_->runtime()->check_process("CpuRange::begin"); !here) {
+    return std::move(here.error());
+  }
   if (writes(usage) && !frame_->in_order().front()->takes_writes(bytes_)) {
     return Error(Errc::Unsupported, "CpuRange::begin",
                  "this part was mapped while the buffer was known by read-only descriptors alone, and "
@@ -132,6 +138,9 @@ Status CpuAccess::end() {
   if (frame_ == nullptr) {
     return Error(Errc::WrongState, "CpuAccess::end", "this access was ended before; an access ends once");
   }
+  if (auto here = frame_->runtime()->check_process("CpuAccess::end"); !here) {
+    return here;
+  }
   const auto frame = std::move(frame_);
   frame_ = nullptr;
   return frame->end_cpu_turn(usage_);
@@ -142,6 +151,9 @@ void CpuAccess::abandon() noexcept {
     return;
   }
   const auto runtime = frame_->runtime();
+  if (!runtime->in_own_process()) {
+    return;  // the turn is the parent's
+  }
   if (auto ended = end(); !ended) {
     runtime->log(LogLevel::Error,
                  "a CPU access was dropped and could not be ended: " + ended.error().message());

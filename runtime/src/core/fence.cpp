@@ -108,6 +108,9 @@ Result<Fence> Fence::merge(std::span<const Fence> fences) {
       return Error(Errc::InvalidArgument, "Fence::merge",
                    "the fences to merge belong to different runtimes; all must be of one");
     }
+    if (auto here = fence.state()->runtime()->check_process("Fence::merge"); !here) {
+      return std::move(here.error());
+    }
     const auto outcome = fence.state()->outcome();
     if (!outcome) {
       core::add_wait(left, fence.state());
@@ -190,10 +193,17 @@ Error no_fence(const char* operation) {
   return Error(Errc::InvalidArgument, operation,
                "there is no fence in this object; there is nothing to wait for");
 }
+
+Status check_fence(const std::shared_ptr<core::FenceState>& fence, const char* operation) {
+  return fence == nullptr ? no_fence(operation) : fence->runtime()->check_process(operation);
+}
 }  // namespace
 
 Result<Pollable> Fence::readiness() const {
-  return state_ == nullptr ? no_fence("Fence::readiness") : state_->readiness();
+  if (auto sound = check_fence(state_, "Fence::readiness"); !sound) {
+    return std::move(sound.error());
+  }
+  return state_->readiness();
 }
 
 std::optional<Fence::CallbackId> Fence::add_callback(Callback callback) const {
@@ -205,11 +215,17 @@ bool Fence::remove_callback(CallbackId id) const {
 }
 
 Result<UniqueFd> Fence::dup_sync_file() const {
-  return state_ == nullptr ? no_fence("Fence::dup_sync_file") : state_->dup_sync_file();
+  if (auto sound = check_fence(state_, "Fence::dup_sync_file"); !sound) {
+    return std::move(sound.error());
+  }
+  return state_->dup_sync_file();
 }
 
 Result<UniqueFd> Fence::dup_event() const {
-  return state_ == nullptr ? no_fence("Fence::dup_event") : state_->dup_event();
+  if (auto sound = check_fence(state_, "Fence::dup_event"); !sound) {
+    return std::move(sound.error());
+  }
+  return state_->dup_event();
 }
 
 SyncFile::SyncFile(std::shared_ptr<core::SyncFileState> state) noexcept : state_(std::move(state)) {}

@@ -25,6 +25,9 @@ FenceOutcome FenceState::known_outcome() const {
 
 std::optional<FenceOutcome> FenceState::outcome() {
   if (!settled_.load(std::memory_order_acquire)) {
+    if (!runtime_->in_own_process()) {
+      return {};  // whom to ask serves the parent
+    }
     auto asked = ask(Deadline::now());
     if (!asked || !*asked) {
       return {};  // who could not look (no memory, say) has not seen it end; settle() tells the failure
@@ -36,6 +39,9 @@ std::optional<FenceOutcome> FenceState::outcome() {
 
 Result<bool> FenceState::settle(Deadline deadline) {
   if (!settled_.load(std::memory_order_acquire)) {
+    if (auto here = runtime_->check_process("Fence::wait"); !here) {
+      return std::move(here.error());
+    }
     auto asked = ask(deadline);
     if (!asked) {
       return std::move(asked.error());

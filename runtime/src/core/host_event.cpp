@@ -40,6 +40,9 @@ Result<HostEvent> HostEvent::create(Runtime& runtime, Producer producer) {
 
 Fence HostEvent::of_past(const Device& device, std::optional<std::chrono::steady_clock::time_point> at,
                          int error) {
+  if (device.state() == nullptr) {
+    return Fence();
+  }
   auto fence = std::make_shared<core::HostFence>(device.state()->runtime(), core::FenceState::Place(),
                                                  Producer::Unknown);
   static_cast<void>(fence->end({.error = error, .at = at}));  // nobody else knows of it yet

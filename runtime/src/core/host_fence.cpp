@@ -37,6 +37,9 @@ Result<Pollable> pollable(const uapi::Kernel& kernel, BorrowedFd fd) {
 
 HostFence::~HostFence() {
   // Nobody waits here any more; who holds the reading end in another process sees it hang up, or this.
+  if (!runtime()->in_own_process()) {
+    return;  // the pipe's other ends are the parent's business, and so is its event
+  }
   const std::lock_guard lock(pipe_mutex_);
   if (!outcome_) {
     tell_waiters_locked(ECANCELED);
@@ -44,6 +47,9 @@ HostFence::~HostFence() {
 }
 
 Status HostFence::end(const FenceOutcome& outcome) {
+  if (auto here = runtime()->check_process("HostEvent::signal"); !here) {
+    return here;
+  }
   const int error = outcome.error;
   if (error < 0 || error > kLargestErrno) {
     return Error(Errc::InvalidArgument, "HostEvent::signal",
@@ -186,6 +192,9 @@ std::uint64_t HostTimelineState::value() const {
 }
 
 Result<std::shared_ptr<FenceState>> HostTimelineState::point(std::uint64_t sequence) {
+  if (auto here = runtime_->check_process("HostTimeline::point"); !here) {
+    return std::move(here.error());
+  }
   std::shared_ptr<HostFence> passed;
   {
     const std::lock_guard lock(mutex_);
@@ -207,6 +216,9 @@ Result<std::shared_ptr<FenceState>> HostTimelineState::point(std::uint64_t seque
 }
 
 Status HostTimelineState::signal(std::uint64_t sequence, int error) {
+  if (auto here = runtime_->check_process("HostTimeline::signal"); !here) {
+    return here;
+  }
   std::vector<std::shared_ptr<HostFence>> due;
   {
     const std::lock_guard lock(mutex_);

@@ -7,6 +7,9 @@
 #include <numeric>
 #include <utility>
 
+#include "core/frame_state.hpp"
+#include "core/runtime_state.hpp"
+
 namespace causeway {
 
 FrameLease::FrameLease(std::shared_ptr<core::PoolState> pool, FrameRef ref) noexcept
@@ -69,6 +72,9 @@ PoolState::PoolState(AllocationPlan plan, AllocationReport report, std::vector<M
 }
 
 Result<std::uint32_t> PoolState::take(Deadline deadline) {
+  if (auto here = members_.front().frame.state()->runtime()->check_process("FramePool::acquire"); !here) {
+    return std::move(here.error());
+  }
   std::unique_lock lock(mutex_);
   const auto some_free = [this] { return !free_.empty(); };
   if (deadline.is_never()) {

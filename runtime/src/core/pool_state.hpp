@@ -34,7 +34,7 @@ public:
     return {&members_[i].frame, views_[i].data(), i};
   }
 
-  /// Errors: TimedOut.
+  /// Errors: TimedOut, WrongState (a forked process).
   [[nodiscard]] Result<std::uint32_t> take(Deadline deadline);
   void give(std::uint32_t index) noexcept;
 

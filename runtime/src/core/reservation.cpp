@@ -77,6 +77,9 @@ Status FenceSlots::add(const Fence& fence, FenceUsage usage) {
     return Error(Errc::WrongState, "FenceSlots::add",
                  "no slot is left; reserve as many as there will be fences, before the work is submitted");
   }
+  if (auto here = buffer_->runtime()->check_process("FenceSlots::add"); !here) {
+    return here;
+  }
   --left_;
   buffer_->fences().add(fence.state(), usage);
   return {};
@@ -85,6 +88,9 @@ Status FenceSlots::add(const Fence& fence, FenceUsage usage) {
 Reservation::Reservation(std::shared_ptr<core::BufferState> buffer) noexcept : buffer_(std::move(buffer)) {}
 
 Result<FenceSlots> Reservation::reserve(std::size_t count) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::reserve"); !here) {
+    return std::move(here.error());
+  }
   if (auto reserved = buffer_->fences().reserve(count); !reserved) {
     return std::move(reserved.error());
   }
@@ -100,6 +106,9 @@ std::vector<ReservedFence> Reservation::fences(FenceUsage usage) const {
 }
 
 Status Reservation::copy_from(const Reservation& other) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::copy_from"); !here) {
+    return here;
+  }
   const auto entries = other.buffer_->fences().snapshot(FenceUsage::Bookkeep);
   if (auto reserved = buffer_->fences().reserve(entries.size()); !reserved) {
     return reserved;
@@ -119,6 +128,9 @@ Result<bool> Reservation::test(Usage usage) const {
 }
 
 Result<bool> Reservation::test(FenceUsage usage) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::test"); !here) {
+    return std::move(here.error());
+  }
   if (!buffer_->settled()) {
     return true;  // nobody can have worked on storage that is not there
   }
@@ -136,6 +148,9 @@ Status Reservation::wait(Usage usage, Deadline deadline) const {
 }
 
 Status Reservation::wait(FenceUsage usage, Deadline deadline) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::wait"); !here) {
+    return here;
+  }
   if (!buffer_->settled()) {
     return {};
   }
@@ -163,6 +178,9 @@ Status Reservation::wait(FenceUsage usage, Deadline deadline) const {
 }
 
 Result<Pollable> Reservation::readiness(Usage usage) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::readiness"); !here) {
+    return std::move(here.error());
+  }
   if (auto settled = buffer_->settle(); !settled) {
     return std::move(settled.error());
   }
@@ -189,6 +207,9 @@ Result<Pollable> Reservation::readiness(Usage usage) const {
 }
 
 Result<SyncFile> Reservation::export_sync_file(Usage usage, Deadline deadline) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::export_sync_file"); !here) {
+    return std::move(here.error());
+  }
   if (auto settled = buffer_->settle(); !settled) {
     return std::move(settled.error());
   }
@@ -231,6 +252,9 @@ Result<SyncFile> Reservation::export_sync_file(Usage usage, Deadline deadline) c
 }
 
 Result<SyncFile> Reservation::export_from_kernel(FenceUsage usage) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::export_from_kernel"); !here) {
+    return std::move(here.error());
+  }
   if (usage == FenceUsage::Kernel || usage == FenceUsage::Bookkeep) {
     return hidden_usage("Reservation::export_from_kernel", usage);
   }
@@ -250,6 +274,9 @@ Result<SyncFile> Reservation::export_from_kernel(FenceUsage usage) const {
 }
 
 Status Reservation::import_into_kernel(const SyncFile& fence, FenceUsage usage) const {
+  if (auto here = buffer_->runtime()->check_process("Reservation::import_into_kernel"); !here) {
+    return here;
+  }
   if (usage == FenceUsage::Kernel || usage == FenceUsage::Bookkeep) {
     return hidden_usage("Reservation::import_into_kernel", usage);
   }

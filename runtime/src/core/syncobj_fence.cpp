@@ -96,14 +96,23 @@ SyncobjState::~SyncobjState() {
 }
 
 Result<std::uint64_t> SyncobjState::value() const {
+  if (auto here = runtime_->check_process("SyncobjTimeline::value"); !here) {
+    return std::move(here.error());
+  }
   return uapi::query_syncobj(runtime_->kernel(), node(), handle_, uapi::TimelineMark::Signalled);
 }
 
 Result<std::uint64_t> SyncobjState::submitted() const {
+  if (auto here = runtime_->check_process("SyncobjTimeline::submitted"); !here) {
+    return std::move(here.error());
+  }
   return uapi::query_syncobj(runtime_->kernel(), node(), handle_, uapi::TimelineMark::Submitted);
 }
 
 Result<std::shared_ptr<FenceState>> SyncobjState::point(std::uint64_t value) {
+  if (auto here = runtime_->check_process("SyncobjTimeline::point"); !here) {
+    return std::move(here.error());
+  }
   if (value == 0) {
     return Error(Errc::InvalidArgument, "SyncobjTimeline::point",
                  "point 0 was asked for, which a timeline has passed from its start; points begin at 1");
@@ -126,6 +135,9 @@ Status SyncobjState::check_forward(const char* operation, std::uint64_t value) c
 }
 
 Status SyncobjState::signal(std::uint64_t value) {
+  if (auto here = runtime_->check_process("SyncobjTimeline::signal"); !here) {
+    return here;
+  }
   const std::lock_guard lock(submit_mutex_);
   if (auto forward = check_forward("SyncobjTimeline::signal", value); !forward) {
     return forward;
@@ -134,6 +146,9 @@ Status SyncobjState::signal(std::uint64_t value) {
 }
 
 Status SyncobjState::import_sync_file(BorrowedFd sync_file, std::uint64_t value) {
+  if (auto here = runtime_->check_process("SyncobjTimeline::import_sync_file"); !here) {
+    return here;
+  }
   const std::lock_guard lock(submit_mutex_);
   if (auto forward = check_forward("SyncobjTimeline::import_sync_file", value); !forward) {
     return forward;
