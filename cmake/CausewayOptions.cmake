@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 option(CAUSEWAY_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(CAUSEWAY_BUILD_SAMPLES "Build the samples" ${PROJECT_IS_TOP_LEVEL})
+option(CAUSEWAY_BUILD_BENCH "Build the benchmark suite" ${PROJECT_IS_TOP_LEVEL})
 set(CAUSEWAY_SANITIZE "" CACHE STRING "Sanitizers for every target: 'address,undefined' or 'thread'")
 option(CAUSEWAY_WARNINGS_AS_ERRORS "Fail on compiler warnings" ${PROJECT_IS_TOP_LEVEL})
 

@@ -19,6 +19,8 @@ libpng-dev               | main  | the demo's picture
 libgtest-dev             | main  | tests
 libgmock-dev             | main  | tests
 libbenchmark-dev         | main  | benchmarks
+libgstreamer1.0-dev      | main  | the peer that benchmarks compare with
+libgstreamer-plugins-base1.0-dev | main | its allocators
 libdrm-dev               | newer | DRM formats and ioctls
 libgbm-dev               | newer | GBM allocations
 libvulkan-dev            | main  | Vulkan headers and loader
