@@ -49,8 +49,8 @@ protected:
       return vulkan_table().begin_access(device_->raw(), attachment_, &begin, error);
     });
   }
-  /// signal_: the one that it gave, if it gave one.
-  Outcome end() {
+  /// signal_: the one that it gave, if it gave one. Nothing asks for it yet.
+  Outcome end_unasked() {
     std::array<cw_fence, CW_MAX_SIGNALS> room{};
     auto end = plugin::sized<cw_access_end>();
     end.signal_capacity = CW_MAX_SIGNALS;
@@ -60,6 +60,16 @@ protected:
     signal_.reset();
     if (end.signal_count == 1) {
       signal_ = room[0];
+    }
+    return outcome;
+  }
+  /// Asks for the fence, so that its submission is out, and answers if that failed.
+  Outcome end() {
+    auto outcome = end_unasked();
+    if (outcome && signal_ && signal_->kind == CW_FENCE_DEVICE) {
+      if (auto asked = wait(*signal_); !asked && asked.status != CW_TIMED_OUT) {
+        return asked;
+      }
     }
     return outcome;
   }

@@ -42,6 +42,28 @@ TEST_F(VulkanFenceQueue, BeginWaitsAndAcquiresEndReleasesAndSignals) {
   release(*signal_);
 }
 
+TEST_F(VulkanFenceQueue, EndsArePutOffUntilTheNextBeginOrUntilSomebodyAsks) {
+  open(kSubmits);
+  ASSERT_TRUE(begin());
+  queue().batches.clear();
+  ASSERT_TRUE(end_unasked());
+  ASSERT_TRUE(signal_);
+  EXPECT_THAT(queue().batches, IsEmpty());
+  ASSERT_TRUE(begin({*signal_}));
+  ASSERT_THAT(queue().batches, SizeIs(1)) << "release and acquire in one";
+  EXPECT_THAT(queue().batches[0].commands, SizeIs(2));
+  EXPECT_THAT(queue().batches[0].waits, IsEmpty());
+  ASSERT_THAT(queue().batches[0].signals, SizeIs(1));
+  EXPECT_EQ(queue().batches[0].signals[0].second, signal_->value);
+  const auto first = *signal_;
+  ASSERT_TRUE(end_unasked());
+  EXPECT_GT(signal_->value, first.value);
+  wait(first);
+  EXPECT_THAT(queue().batches, SizeIs(1)) << "that one is out already";
+  wait(*signal_);
+  EXPECT_THAT(queue().batches, SizeIs(2));
+}
+
 TEST_F(VulkanFenceQueue, ItsOwnPointsAreWaitedForByTheTimeline) {
   open(kSubmits);
   round();
@@ -205,8 +227,10 @@ TEST_F(VulkanFenceQueue, FailuresLeaveNothingBehindAndTheNextAccessWorks) {
     EXPECT_EQ(begin({sync_file(), sync_file()}).status, CW_OUT_OF_MEMORY);
     ASSERT_TRUE(begin());
     queue().submit_fails = VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    EXPECT_EQ(end().status, CW_OUT_OF_MEMORY);
-    EXPECT_FALSE(signal_);
+    EXPECT_EQ(end().status, CW_OUT_OF_MEMORY);  // told where the fence is asked for
+    ASSERT_TRUE(signal_);
+    EXPECT_NE(wait(*signal_).status, CW_OUT_OF_MEMORY) << "the next who asks has it submitted";
+    release(*signal_);
     round();
     cw_fence out;
     queue().submit_fails = VK_ERROR_OUT_OF_HOST_MEMORY;

@@ -139,6 +139,7 @@ TEST_F(CoreDeviceSync, BytesOfADeviceThatWritesMemoryAreThereWhenTheCpuLooks) {
     // The safeguard taken away: who vouches wrongly for a producer reads what was there before.
     EXPECT_EQ(seen, vouched_for ? kOld : kNew);
     if (vouched_for) {
+      must(must(cpu.begin(Usage::Read, soon())).end());  // closes the device's bracket
       kernel.forget_violations();  // the device wrote within the bracket, as this test wants it
     }
   }

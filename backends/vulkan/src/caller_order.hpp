@@ -25,6 +25,8 @@ public:
   [[nodiscard]] Status wait_idle(std::int64_t deadline_ns) override;
 
 private:
+  /// Nothing is put off here: the caller submits.
+  [[nodiscard]] Status flush_locked(const cw_fence& /*fence*/) override { return {}; }
   [[nodiscard]] Status prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn& turn);
   /// Once its submission is out: the signal becomes a fence.
   [[nodiscard]] Status publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end);

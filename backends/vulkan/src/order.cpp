@@ -67,7 +67,8 @@ void Order::Batch::signal(VkSemaphore semaphore, std::uint64_t value) {
   signal_values.push_back(value);
 }
 
-Status Order::submit(const Batch& batch, VkCommandBuffer commands, VkFence fence, std::string_view attempt) {
+Status Order::submit(const Batch& batch, std::span<const VkCommandBuffer> commands, VkFence fence,
+                     std::string_view attempt) {
   VkTimelineSemaphoreSubmitInfo values{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
   values.waitSemaphoreValueCount = static_cast<std::uint32_t>(batch.wait_values.size());
   values.pWaitSemaphoreValues = batch.wait_values.data();
@@ -78,8 +79,8 @@ Status Order::submit(const Batch& batch, VkCommandBuffer commands, VkFence fence
   info.waitSemaphoreCount = static_cast<std::uint32_t>(batch.waits.size());
   info.pWaitSemaphores = batch.waits.data();
   info.pWaitDstStageMask = batch.stages.data();
-  info.commandBufferCount = commands != VK_NULL_HANDLE ? 1 : 0;
-  info.pCommandBuffers = &commands;
+  info.commandBufferCount = static_cast<std::uint32_t>(commands.size());
+  info.pCommandBuffers = commands.data();
   info.signalSemaphoreCount = static_cast<std::uint32_t>(batch.signals.size());
   info.pSignalSemaphores = batch.signals.data();
   const QueueLock lock(context_);
@@ -127,6 +128,12 @@ Status Order::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
   if (timeline == nullptr) {
     return unknown_fence("fence_wait", fence);
   }
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto status = flush_locked(fence); !status) {
+      return status;
+    }
+  }
   return timeline->wait(fence.value, deadline_ns);
 }
 
@@ -149,6 +156,9 @@ Status Order::fence_export(const cw_fence& fence, cw_fence& out) {
   std::uint64_t point = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (auto status = flush_locked(fence); !status) {
+      return status;
+    }
     auto ours = batch_timeline();
     if (!ours) {
       return std::move(ours.error());
@@ -164,8 +174,7 @@ Status Order::fence_export(const cw_fence& fence, cw_fence& out) {
     batch.wait(timeline->semaphore(), fence.value);
     batch.signal(semaphore, 0);
     batch.signal(batches->semaphore(), point);
-    if (auto status = submit(batch, VK_NULL_HANDLE, VK_NULL_HANDLE, "turning a point into a sync_file");
-        !status) {
+    if (auto status = submit(batch, {}, VK_NULL_HANDLE, "turning a point into a sync_file"); !status) {
       semaphores_.give_back(semaphore);
       return status;
     }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "context.hpp"
@@ -91,7 +92,7 @@ public:
   void fence_release(const cw_fence& fence) noexcept { timelines_.release(fence.handle); }
 
 protected:
-  /// One vkQueueSubmit: waits, at most one command buffer, signals; kept as members, since a repeated frame
+  /// One vkQueueSubmit: waits, command buffers, signals; kept as members, since a repeated frame
   /// allocates nothing.
   struct Batch {
     std::vector<VkSemaphore> waits;
@@ -112,8 +113,10 @@ protected:
     bool imported = false;
   };
   [[nodiscard]] Result<std::optional<Wait>> wait_for(const cw_fence& fence, std::int64_t deadline_ns);
-  [[nodiscard]] Status submit(const Batch& batch, VkCommandBuffer commands, VkFence fence,
+  [[nodiscard]] Status submit(const Batch& batch, std::span<const VkCommandBuffer> commands, VkFence fence,
                               std::string_view attempt);
+  /// Puts on the queue what was promised and put off, up to this fence at least; under mutex_.
+  [[nodiscard]] virtual Status flush_locked(const cw_fence& fence) = 0;
   /// Tells when the batches that we submit are done. Errors: OutOfMemory, DeviceLost.
   [[nodiscard]] Result<std::shared_ptr<Timeline>> batch_timeline();
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "time_left.hpp"
@@ -60,6 +62,10 @@ void OwnQueueOrder::detach(AttachmentOrder& order) noexcept {
   // The host waits for the fences of an attachment before it detaches it. What an access left behind that
   // never came to its end is waited for here (VUID-vkFreeCommandBuffers-pCommandBuffers-00047).
   if (timeline_ != nullptr) {
+    {
+      const std::lock_guard lock(mutex_);
+      static_cast<void>(submit_ends(VK_NULL_HANDLE, "ending an access"));
+    }
     static_cast<void>(timeline_->wait(order.last_point, now_ns() + kEndPatienceNs));
   } else if (order.turns != 0) {
     drain();
@@ -69,10 +75,11 @@ void OwnQueueOrder::detach(AttachmentOrder& order) noexcept {
 void OwnQueueOrder::drain() noexcept {
   const std::lock_guard lock(mutex_);
   if (timeline_ != nullptr) {
+    static_cast<void>(submit_ends(VK_NULL_HANDLE, "ending accesses"));
     static_cast<void>(timeline_->wait(timeline_->promised(), now_ns() + kEndPatienceNs));
   } else if (fence_ != VK_NULL_HANDLE) {
     batch_.clear();
-    static_cast<void>(submit_and_wait(VK_NULL_HANDLE));  // a device that was lost has nothing to wait for
+    static_cast<void>(submit_and_wait({}));  // a device that was lost has nothing to wait for
   }
 }
 
@@ -101,7 +108,7 @@ void OwnQueueOrder::drop_imported() {
   batch_.imported.clear();
 }
 
-Status OwnQueueOrder::submit_next(VkCommandBuffer commands, std::string_view attempt) {
+Status OwnQueueOrder::submit_next(std::span<const VkCommandBuffer> commands, std::string_view attempt) {
   const std::uint64_t point = timeline_->promised() + 1;
   batch_.signal(timeline_->semaphore(), point);
   if (auto status = submit(batch_, commands, VK_NULL_HANDLE, attempt); !status) {
@@ -115,20 +122,66 @@ Status OwnQueueOrder::submit_next(VkCommandBuffer commands, std::string_view att
   return {};
 }
 
+Status OwnQueueOrder::submit_ends(VkCommandBuffer more, std::string_view attempt) {
+  if (!ends_pending_) {
+    return {};
+  }
+  const std::size_t releases = releases_.size();
+  if (more != VK_NULL_HANDLE) {
+    releases_.push_back(more);
+  }
+  Batch& batch = ends_;
+  batch.clear();
+  batch.signal(timeline_->semaphore(), timeline_->promised());
+  auto status = submit(batch, releases_, VK_NULL_HANDLE, attempt);
+  if (!status) {
+    releases_.resize(releases);  // the next one tries again
+    return status;
+  }
+  ends_pending_ = false;
+  releases_.clear();
+  return {};
+}
+
+Status OwnQueueOrder::flush_locked(const cw_fence& fence) {
+  const bool put_off =
+      ends_pending_ && fence.handle == timeline_->handle() && fence.value >= timeline_->promised();
+  return put_off ? submit_ends(VK_NULL_HANDLE, "submitting the end of an access") : Status();
+}
+
+bool OwnQueueOrder::waits_for_itself_only() const noexcept {
+  return std::all_of(batch_.waits.begin(), batch_.waits.end(),
+                     [this](VkSemaphore semaphore) { return semaphore == timeline_->semaphore(); });
+}
+
 Status OwnQueueOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) {
   const std::lock_guard lock(mutex_);
   if (auto status = gather(begin.waits, begin.wait_count, begin.deadline_ns); !status) {
     return status;
   }
   const bool acquires = order.turns == 0 && !order.owned;
-  if (acquires || !batch_.waits.empty()) {
-    VkCommandBuffer commands = acquires ? order.commands.acquire() : VkCommandBuffer{VK_NULL_HANDLE};
-    constexpr auto kAttempt = "submitting what an access waits for";
-    auto status = timeline_ != nullptr ? submit_next(commands, kAttempt)
-                                       : submit(batch_, commands, VK_NULL_HANDLE, kAttempt);
-    if (!status) {
-      return status;
+  constexpr auto kAttempt = "submitting what an access waits for";
+  Status status;
+  if (ends_pending_ && acquires && waits_for_itself_only()) {
+    // The releases and this acquire, barriers over all commands, order more than the semaphore would.
+    status = submit_ends(order.commands.acquire(), kAttempt);
+  } else if (acquires || !batch_.waits.empty()) {
+    const std::array<VkCommandBuffer, 1> acquire{acquires ? order.commands.acquire() : VK_NULL_HANDLE};
+    const std::span<const VkCommandBuffer> commands(acquire.data(), acquires ? 1 : 0);
+    status = timeline_ == nullptr ? submit(batch_, commands, VK_NULL_HANDLE, kAttempt)
+                                  : submit_ends(VK_NULL_HANDLE, kAttempt);
+    if (timeline_ != nullptr) {
+      if (!status) {
+        drop_imported();
+      } else {
+        status = submit_next(commands, kAttempt);
+      }
     }
+  }
+  if (!status) {
+    return status;
+  }
+  if (acquires || !batch_.waits.empty()) {
     order.last_point = timeline_ != nullptr ? timeline_->promised() : 0;
   }
   order.owned = true;
@@ -144,14 +197,27 @@ Status OwnQueueOrder::end(AttachmentOrder& order, cw_access_end& end) {
     return status;
   }
   const bool releases = order.turns == 0 && order.owned && !order.kept;
-  VkCommandBuffer commands = releases ? order.commands.release() : VkCommandBuffer{VK_NULL_HANDLE};
   if (timeline_ == nullptr) {
-    auto status = submit_and_wait(commands);
+    const std::array<VkCommandBuffer, 1> release{releases ? order.commands.release() : VK_NULL_HANDLE};
+    auto status = submit_and_wait(std::span(release.data(), releases ? 1 : 0));
     order.owned = order.owned && !(status && releases);
     return status;
   }
-  if (auto status = submit_next(commands, "submitting the end of an access"); !status) {
-    return status;
+  if (!batch_.waits.empty()) {  // what the caller submitted elsewhere comes before the release
+    if (auto status = submit_ends(VK_NULL_HANDLE, "submitting the end of an access"); !status) {
+      drop_imported();
+      return status;
+    }
+    if (auto status = submit_next({}, "waiting for what an access's caller submitted"); !status) {
+      return status;
+    }
+  }
+  if (!ends_pending_) {
+    ends_pending_ = true;
+    timeline_->promise(timeline_->promised() + 1);
+  }
+  if (releases) {
+    releases_.push_back(order.commands.release());
   }
   order.owned = order.owned && !releases;
   order.last_point = timeline_->promised();
@@ -162,7 +228,7 @@ Status OwnQueueOrder::end(AttachmentOrder& order, cw_access_end& end) {
   return {};
 }
 
-Status OwnQueueOrder::submit_and_wait(VkCommandBuffer commands) {
+Status OwnQueueOrder::submit_and_wait(std::span<const VkCommandBuffer> commands) {
   VkResult result = context_.api.ResetFences(context_.device, 1, &fence_);
   if (result != VK_SUCCESS) {
     return vk_error("vkResetFences", result, "ending an access");
@@ -190,7 +256,7 @@ Status OwnQueueOrder::wait_idle(std::int64_t deadline_ns) {
   if (timeline_ == nullptr) {
     const std::lock_guard lock(mutex_);
     batch_.clear();
-    return submit_and_wait(VK_NULL_HANDLE);
+    return submit_and_wait({});
   }
   std::uint64_t point = 0;
   {
@@ -201,8 +267,11 @@ Status OwnQueueOrder::wait_idle(std::int64_t deadline_ns) {
       return there.error();
     }
     if (*there || idle_point_ != timeline_->promised()) {
+      if (auto status = submit_ends(VK_NULL_HANDLE, "waiting for the device to be idle"); !status) {
+        return status;
+      }
       batch_.clear();
-      if (auto status = submit_next(VK_NULL_HANDLE, "waiting for the device to be idle"); !status) {
+      if (auto status = submit_next({}, "waiting for the device to be idle"); !status) {
         return status;
       }
       idle_point_ = timeline_->promised();

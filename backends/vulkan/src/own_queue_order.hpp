@@ -9,7 +9,9 @@ namespace causeway::vulkan_backend {
 /// submits the waits and the acquire; whatever the application submits afterwards comes after them, since the
 /// second scope of a semaphore's wait and of a barrier includes all that is later in submission order
 /// (section 7.4.2, Semaphore Waiting). end_access submits the release and signals the device's timeline,
-/// whose first scope is all that was submitted before.
+/// whose first scope is all that was submitted before. It puts that off until somebody asks for the fence, or
+/// the next access begins: several ends and a begin are then one submission, and the end of an access costs
+/// none.
 ///
 /// A device without timeline semaphores does the same with a VkFence, which end_access waits for: counted.
 class OwnQueueOrder final : public Order {
@@ -32,8 +34,13 @@ public:
 private:
   [[nodiscard]] Status gather(const cw_fence* fences, std::uint32_t count, std::int64_t deadline_ns);
   /// Submits batch_ and signals the next point of the timeline.
-  [[nodiscard]] Status submit_next(VkCommandBuffer commands, std::string_view attempt);
-  [[nodiscard]] Status submit_and_wait(VkCommandBuffer commands);
+  [[nodiscard]] Status submit_next(std::span<const VkCommandBuffer> commands, std::string_view attempt);
+  [[nodiscard]] Status flush_locked(const cw_fence& fence) override;
+  /// Submits the ends that were put off, and then more commands.
+  [[nodiscard]] Status submit_ends(VkCommandBuffer more, std::string_view attempt);
+  /// Whether batch_ waits for nothing but what was submitted here before.
+  [[nodiscard]] bool waits_for_itself_only() const noexcept;
+  [[nodiscard]] Status submit_and_wait(std::span<const VkCommandBuffer> commands);
   void drop_imported();
   /// What was submitted here is done, or the device hangs.
   void drain() noexcept;
@@ -43,6 +50,11 @@ private:
   std::shared_ptr<Timeline> timeline_;
   Batch batch_;
   std::uint64_t idle_point_ = 0;  ///< wait_idle waits for it
+
+  /// Ends that were put off: their releases, and the point that stands for all of them.
+  bool ends_pending_ = false;
+  std::vector<VkCommandBuffer> releases_;
+  Batch ends_;
 };
 
 }  // namespace causeway::vulkan_backend

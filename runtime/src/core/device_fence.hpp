@@ -20,7 +20,7 @@ public:
   DeviceFence(std::shared_ptr<DeviceState> device, const cw_fence& fence);
   ~DeviceFence() override;
 
-  [[nodiscard]] const DeviceState* device() const noexcept { return device_.get(); }
+  [[nodiscard]] const DeviceState* owner() const noexcept override { return device_.get(); }
   /// As the device itself takes it back.
   [[nodiscard]] const cw_fence& raw() const noexcept { return fence_; }
   /// The same moment as a fence that travels. Errors: Unsupported (this driver has none).

@@ -102,7 +102,7 @@ Result<FenceRefs> AttachmentState::collect_waits(Usage usage, std::span<const Fe
     }
   }
   for (BufferState* buffer : frame_->in_order()) {
-    buffer->fences().collect(waits_for(usage), all);
+    buffer->fences().collect(waits_for(usage), all, &device_state());
     if (sync_ == ImplicitSync::Auto && buffer->shares_kernel_fences()) {
       if (auto added = add_kernel_wait(*buffer, usage, deadline, all); !added) {
         return std::move(added.error());
@@ -147,7 +147,7 @@ Status AttachmentState::add_kernel_wait(BufferState& buffer, Usage usage, Deadli
 
 std::shared_ptr<FenceState> AttachmentState::as_device_takes_it(const std::shared_ptr<FenceState>& fence) {
   if (auto* device_fence = dynamic_cast<DeviceFence*>(fence.get())) {
-    if (device_fence->device() == &device_state()) {
+    if (device_fence->owner() == &device_state()) {
       return fence;  // the device's own: it knows how to wait for that
     }
     if (!device_.has(Capability::WaitsSyncFile) && !device_.has(Capability::WaitsHostEvent)) {

@@ -36,7 +36,7 @@ Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
     }
     auto state = fence.state();
     if (auto* other = dynamic_cast<DeviceFence*>(state.get());
-        other != nullptr && other->device() != &device_state()) {
+        other != nullptr && other->owner() != &device_state()) {
       // Its handle is another backend's; this one would take it for its own.
       if (auto travelling = other->travelling()) {
         state = std::move(*travelling);
@@ -85,8 +85,12 @@ Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
   if (!failure) {
     return std::move(failure.error());
   }
+  // A fence that the device has just made is not asked for yet.
   signals.erase(std::remove_if(signals.begin(), signals.end(),
                                [](const auto& fence) {
+                                 if (fence->owner() != nullptr) {
+                                   return false;
+                                 }
                                  const auto outcome = fence->outcome();
                                  return outcome && outcome->error == 0;
                                }),
@@ -201,8 +205,11 @@ void AttachmentState::lose_access(Usage usage) noexcept {
 
 void AttachmentState::keep_work(const FenceRefs& left) {
   const std::lock_guard lock(work_mutex_);
-  work_.erase(std::remove_if(work_.begin(), work_.end(), [](const auto& fence) { return !fence->pending(); }),
-              work_.end());
+  // Those of the device's own timeline take each other's places; others are asked whether they are done.
+  work_.erase(
+      std::remove_if(work_.begin(), work_.end(),
+                     [](const auto& fence) { return fence->owner() == nullptr && !fence->pending(); }),
+      work_.end());
   for (const auto& fence : left) {
     add_wait(work_, fence);
   }

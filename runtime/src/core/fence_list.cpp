@@ -51,14 +51,21 @@ void FenceList::unreserve(std::size_t slots) noexcept {
 void FenceList::add(std::shared_ptr<FenceState> fence, FenceUsage usage) noexcept {
   const std::lock_guard lock(mutex_);
   --reserved_;
-  // dma_resv_add_fence(): the new one takes a place that is no longer needed, whatever its usage was.
-  for (auto& entry : entries_) {
-    const bool covered = entry.usage >= usage && fence->covers(*entry.fence);
-    if (covered || !entry.fence->pending()) {
-      retire_locked(entry);
-      entry = {std::move(fence), usage};
-      return;
+  // dma_resv_add_fence(): the new one takes a place that is no longer needed. One that it covers is found
+  // without asking anybody.
+  auto place = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.usage >= usage && fence->covers(*entry.fence);
+  });
+  if (place == entries_.end()) {
+    place = std::find_if(entries_.begin(), entries_.end(),
+                         [](const Entry& entry) { return !entry.fence->pending(); });
+    if (place != entries_.end()) {
+      retire_locked(*place);
     }
+  }
+  if (place != entries_.end()) {
+    *place = {std::move(fence), usage};
+    return;
   }
   entries_.push_back({std::move(fence), usage});  // within the capacity that was reserved
   count_.store(entries_.size(), std::memory_order_release);
@@ -73,10 +80,11 @@ void FenceList::retire_locked(const Entry& entry) noexcept {
   }
 }
 
-void FenceList::prune_locked() {
+void FenceList::prune_locked(const DeviceState* asking) {
   entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
-                                [this](const Entry& entry) {
-                                  const bool done = !entry.fence->pending();
+                                [&](const Entry& entry) {
+                                  const bool own = asking != nullptr && entry.fence->owner() == asking;
+                                  const bool done = !own && !entry.fence->pending();
                                   if (done) {
                                     retire_locked(entry);
                                   }
@@ -86,12 +94,12 @@ void FenceList::prune_locked() {
   count_.store(entries_.size(), std::memory_order_release);
 }
 
-void FenceList::collect(FenceUsage usage, FenceRefs& waits) {
+void FenceList::collect(FenceUsage usage, FenceRefs& waits, const DeviceState* asking) {
   if (count_.load(std::memory_order_acquire) == 0) {
     return;
   }
   const std::lock_guard lock(mutex_);
-  prune_locked();
+  prune_locked(asking);
   for (const auto& entry : entries_) {
     if (entry.usage <= usage) {
       add_wait(waits, entry.fence);

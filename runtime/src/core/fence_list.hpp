@@ -33,8 +33,9 @@ public:
   /// Uses up one reserved slot; cannot fail.
   void add(std::shared_ptr<FenceState> fence, FenceUsage usage) noexcept;
 
-  /// Adds to waits what is pending under usage and those before it, and forgets what has signalled.
-  void collect(FenceUsage usage, FenceRefs& waits);
+  /// Adds to waits what is pending under usage and those before it, and forgets what has signalled. Fences of
+  /// the device that asks are not looked at: its work comes after them in any case.
+  void collect(FenceUsage usage, FenceRefs& waits, const DeviceState* asking = nullptr);
   /// The pending ones, oldest first.
   [[nodiscard]] std::vector<Entry> snapshot(FenceUsage usage);
   void prune() { static_cast<void>(snapshot(FenceUsage::Kernel)); }
@@ -47,7 +48,7 @@ public:
   void note_written(int error) noexcept { content_error_.store(error, std::memory_order_relaxed); }
 
 private:
-  void prune_locked();
+  void prune_locked(const DeviceState* asking = nullptr);
   void retire_locked(const Entry& entry) noexcept;
 
   std::mutex mutex_;  // guards what follows

@@ -13,6 +13,7 @@
 
 namespace causeway::core {
 
+class DeviceState;
 class RuntimeState;
 
 /// How a fence ended.
@@ -45,6 +46,9 @@ public:
   [[nodiscard]] FenceKind kind() const noexcept { return kind_; }
   [[nodiscard]] const Place& place() const noexcept { return place_; }
   [[nodiscard]] const std::shared_ptr<RuntimeState>& runtime() const noexcept { return runtime_; }
+  /// The device that it is a fence of, if it is of a device's own kind. Asking for such a fence may cost a
+  /// submission; that device itself waits for it for nothing.
+  [[nodiscard]] virtual const DeviceState* owner() const noexcept { return nullptr; }
   /// What it stands for wrote through the CPU's caches.
   [[nodiscard]] bool cache_coherent() const noexcept { return producer_ == Producer::CacheCoherent; }
 

@@ -91,7 +91,8 @@ typedef enum cw_fence_kind {
   CW_FENCE_DEVICE = 4         /* since 1.1; of the device that gave it alone: handle and value are its own */
 } cw_fence_kind;
 
-/* One thing to wait for. Descriptors follow rule 3. */
+/* One thing to wait for. Descriptors follow rule 3. A syncobj stays its giver's: the host's for the call, a
+ * backend's until the device is closed. A handle means something only with that very fd, or a duplicate. */
 typedef struct cw_fence {
   uint32_t struct_size;
   uint32_t kind; /* cw_fence_kind */
