@@ -25,7 +25,7 @@ svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 11px syste
 .peer { stroke: var(--peer); fill: var(--peer); } .before { stroke: var(--us); fill: var(--us); stroke-dasharray: 5 4; opacity: .6; }
 svg .line { fill: none; } svg text.us, svg text.raw, svg text.peer, svg text.before { stroke: none; }
 """
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 420, 250, 62, 10, 34, 96
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 480, 250, 62, 10, 34, 160
 
 
 def time_text(nanoseconds):
