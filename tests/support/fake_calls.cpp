@@ -6,6 +6,7 @@
 #include <linux/dma-heap.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
+#include <linux/vfio.h>
 
 #include <algorithm>
 #include <array>
@@ -103,6 +104,20 @@ std::string ioctl_name(unsigned long request) {
       {DMA_BUF_IOCTL_IMPORT_SYNC_FILE, "DMA_BUF_IOCTL_IMPORT_SYNC_FILE"},
       {SYNC_IOC_FILE_INFO, "SYNC_IOC_FILE_INFO"},
       {SYNC_IOC_MERGE, "SYNC_IOC_MERGE"},
+      {VFIO_GET_API_VERSION, "VFIO_GET_API_VERSION"},
+      {VFIO_CHECK_EXTENSION, "VFIO_CHECK_EXTENSION"},
+      {VFIO_SET_IOMMU, "VFIO_SET_IOMMU"},
+      {VFIO_GROUP_GET_STATUS, "VFIO_GROUP_GET_STATUS"},
+      {VFIO_GROUP_SET_CONTAINER, "VFIO_GROUP_SET_CONTAINER"},
+      {VFIO_GROUP_GET_DEVICE_FD, "VFIO_GROUP_GET_DEVICE_FD"},
+      {VFIO_DEVICE_GET_INFO, "VFIO_DEVICE_GET_INFO"},
+      {VFIO_DEVICE_GET_REGION_INFO, "VFIO_DEVICE_GET_REGION_INFO"},
+      {VFIO_DEVICE_GET_IRQ_INFO, "VFIO_DEVICE_GET_IRQ_INFO"},
+      {VFIO_DEVICE_SET_IRQS, "VFIO_DEVICE_SET_IRQS"},
+      {VFIO_DEVICE_RESET, "VFIO_DEVICE_RESET"},
+      {VFIO_IOMMU_GET_INFO, "VFIO_IOMMU_GET_INFO"},
+      {VFIO_IOMMU_MAP_DMA, "VFIO_IOMMU_MAP_DMA"},
+      {VFIO_IOMMU_UNMAP_DMA, "VFIO_IOMMU_UNMAP_DMA"},
   });
   for (const auto& [number, name] : kNames) {
     if (number == request) {

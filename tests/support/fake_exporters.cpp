@@ -27,7 +27,7 @@ bool is_beneath(std::string_view path, std::string_view directory) {
 }
 
 bool is_real(const FakeConfig& config, const std::string& path) {
-  return !is_beneath(path, "/dev") ||
+  return (!is_beneath(path, "/dev") && !is_beneath(path, "/sys")) ||
          std::any_of(config.real_devices.begin(), config.real_devices.end(),
                      [&](const std::string& real) { return is_beneath(path, real); });
 }
@@ -86,7 +86,8 @@ int FakeKernel::Impl::open(const std::string& path, int flags) {
     return heap->open_errno != 0 ? -heap->open_errno : open_node(path, flags, HeapNode{name});
   }
   if (const auto device = devices.find(path); device != devices.end()) {
-    return open_node(path, flags, device->second);
+    const int refused = device->second.open ? device->second.open() : 0;
+    return refused != 0 ? refused : open_node(path, flags, device->second);
   }
   if (!is_real(config, path)) {
     return -ENOENT;
@@ -130,10 +131,11 @@ int FakeKernel::Impl::list_directory(const std::string& path, std::vector<std::s
   if (!is_real(config, path)) {
     const auto prefix = path.ends_with('/') ? path : path + "/";
     for (const auto& [node, device] : devices) {
-      if (node.starts_with(prefix) && node.find('/', prefix.size()) == std::string::npos) {
-        names.push_back(node.substr(prefix.size()));
+      if (node.starts_with(prefix)) {
+        names.push_back(node.substr(prefix.size(), node.find('/', prefix.size()) - prefix.size()));
       }
     }
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     return names.empty() ? -ENOENT : 0;
   }
   return list_real(path, names);
@@ -141,6 +143,14 @@ int FakeKernel::Impl::list_directory(const std::string& path, std::vector<std::s
 
 int FakeKernel::Impl::open_node(const std::string& path, int flags, Node node) {
   const OwnFd file(own, ::memfd_create("causeway-fake-node", MFD_CLOEXEC));
+  if (const auto* device = std::get_if<FakeDevice>(&node); device != nullptr && file.valid()) {
+    const auto& content = device->content;
+    const auto size = static_cast<off_t>(std::max<std::uint64_t>(device->size, content.size()));
+    if (::ftruncate(file.get(), size) != 0 ||
+        ::pwrite(file.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(content.size())) {
+      return -errno;
+    }
+  }
   const int fd = file.valid() ? reopen(file.get(), flags & (O_ACCMODE | O_NONBLOCK)) : -1;
   if (fd < 0) {
     return -errno;

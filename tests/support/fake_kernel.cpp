@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "support/fake_state.hpp"
 
@@ -47,6 +48,24 @@ void FakeKernel::configure(const std::function<void(FakeConfig&)>& change) {
 void FakeKernel::add_device(const std::string& path, FakeDevice device) {
   const std::lock_guard lock(impl_->mutex);
   impl_->devices.insert_or_assign(path, std::move(device));
+}
+
+void FakeKernel::remove_device(const std::string& path) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->devices.erase(path);
+}
+
+int FakeKernel::open_device(const std::string& what, FakeDevice device) {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->open_node(what, O_RDWR | O_CLOEXEC, std::move(device));
+}
+
+bool FakeKernel::maps_dma_buf(const void* address) const {
+  const std::lock_guard lock(impl_->mutex);
+  const auto at = reinterpret_cast<std::uintptr_t>(address);
+  const auto after = impl_->mappings.upper_bound(at);
+  return after != impl_->mappings.begin() && std::prev(after)->second.dma_buf != nullptr &&
+         at < std::prev(after)->first + std::prev(after)->second.length;
 }
 
 int FakeKernel::make_dma_buf(const FakeBuffer& buffer) {

@@ -40,8 +40,8 @@ struct FakeConfig {
   std::vector<FakeHeap> heaps{{.name = kSystemHeap}, {.name = kNonCoherentHeap, .coherent = false}};
   bool sync_files = true;  ///< false: EXPORT_SYNC_FILE and IMPORT_SYNC_FILE answer ENOTTY (before 6.0)
   bool dup_query = true;   ///< false: F_DUPFD_QUERY answers EINVAL (before 6.10)
-  /// Nodes of the real /dev that may be opened; every other path there is ENOENT, so that a test does not
-  /// depend on the machine it runs on. Paths outside /dev are the machine's own.
+  /// Nodes of the real /dev and /sys that may be opened; every other path there is ENOENT, so that a test
+  /// does not depend on the machine it runs on. Paths elsewhere are the machine's own.
   std::vector<std::string> real_devices{"/dev/null", "/dev/zero", "/dev/shm"};
 };
 
@@ -58,12 +58,16 @@ private:
   std::shared_ptr<State> state_;
 };
 
-/// A further device node, for tests of one driver's backend.
+/// A further device node, or a file of sysfs, for tests of one driver's backend.
 struct FakeDevice {
   /// Returns what the ioctl returns, or -errno.
-  std::function<int(int fd, unsigned long request, void* argument)> ioctl;
+  std::function<int(int fd, unsigned long request, void* argument)> ioctl{};
   /// The events of `asked` that are ready now; empty: all of them are, always.
-  std::function<short(short asked)> poll;
+  std::function<short(short asked)> poll{};
+  /// 0, or -errno with which open(2) fails; empty: it never does. Must not call the fake kernel.
+  std::function<int()> open{};
+  std::string content{};   ///< what read(2) finds; what is written is the opener's own
+  std::uint64_t size = 0;  ///< bytes that mmap(2), read(2) and write(2) reach, if more than the content has
 };
 
 /// A dma-buf that comes from elsewhere: a camera's, another process's.
@@ -109,7 +113,13 @@ public:
   [[nodiscard]] FakeConfig config() const;
   /// Changes the machine under way: a heap fills up, udmabuf's node vanishes.
   void configure(const std::function<void(FakeConfig&)>& change);
+  /// path: below /dev or /sys, which hold nothing else. The folders above it are there too.
   void add_device(const std::string& path, FakeDevice device);
+  void remove_device(const std::string& path);
+  /// A device that an ioctl of another one opens: a new descriptor, or -errno.
+  [[nodiscard]] int open_device(const std::string& what, FakeDevice device);
+  /// Whether the memory there is mapped from a dma-buf, whose pages nobody can pin.
+  [[nodiscard]] bool maps_dma_buf(const void* address) const;
   /// The descriptor, which the caller closes; -1 and errno on failure. O_CLOEXEC is set.
   [[nodiscard]] int make_dma_buf(const FakeBuffer& buffer);
 
