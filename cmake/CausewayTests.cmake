@@ -4,9 +4,11 @@
 # tier. A GoogleTest program leaves its XML in <build>/results/<tier>/, which `./dev test` sums up. Exit code 77
 # means skipped.
 
-# causeway_gtest(NAME SOURCES … TIERS unit|host|guest|hardware… [USES library…])
+# causeway_gtest(NAME SOURCES … TIERS unit|host|guest|hardware… [USES library…] [MACHINE machine])
+#   MACHINE: in the tier guest, the program runs in a guest of its own kind, tests/guest/machines/<machine>.sh; its
+#   label is then guest-<machine>.
 function(causeway_gtest name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;TIERS;USES;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT;MACHINE" "SOURCES;TIERS;USES;ENVIRONMENT" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE causeway::causeway causeway_compile_options causeway_test_main
     GTest::gtest GTest::gmock ${arg_USES})
@@ -15,6 +17,9 @@ function(causeway_gtest name)
     add_test(NAME ${tier}.${name} COMMAND ${name})
     causeway_test_properties(${tier}.${name} ${tier} "${arg_TIMEOUT}"
       "GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/${tier}/" ${arg_ENVIRONMENT})
+    if(tier STREQUAL guest AND arg_MACHINE)
+      set_tests_properties(${tier}.${name} PROPERTIES LABELS guest-${arg_MACHINE})
+    endif()
   endforeach()
 endfunction()
 

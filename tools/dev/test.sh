@@ -39,18 +39,35 @@ test_here() {
 }
 
 test_in_guest() {
-    local status=0 started=$SECONDS
+    local started=$SECONDS machine
     tests/guest/selftest.sh --junit "$2/selftest.junit" || true
-    note "Starting the guest"
-    # Without a terminal, so that output comes as it is and Ctrl-C ends it.
-    tests/guest/run.sh --results "$2" --log "$2/kernel.log" -- \
-        ctest --test-dir "$CAUSEWAY_ROOT/$1" -L '^guest$' --output-on-failure --output-junit "$2/ctest.junit" </dev/null || status=$?
-    note "The guest ran for $((SECONDS - started)) s. Its kernel log: ${2#"$CAUSEWAY_ROOT"/}/kernel.log"
+    : >"$2/kernel_complaints"
+    run_guest "$1" "$2" guest ''
+    for machine in tests/guest/machines/*.sh; do
+        machine=$(basename "$machine" .sh)
+        run_guest "$1" "$2" "guest-$machine" "-$machine"
+    done
+    note "The guests ran for $((SECONDS - started)) s in all."
+}
+
+# run_guest BUILD RESULTS LABEL SUFFIX: one guest, for the tests of a label; SUFFIX parts its reports from others'.
+run_guest() {
+    local status=0 log=$2/kernel$4.log
+    note "Starting the guest for the tests labelled $3"
+    (
+        # shellcheck source=/dev/null
+        [ -z "$4" ] || . "tests/guest/machines/${4#-}.sh"
+        # Without a terminal, so that output comes as it is and Ctrl-C ends it.
+        exec tests/guest/run.sh --results "$2" --log "$log" -- \
+            ctest --test-dir "$CAUSEWAY_ROOT/$1" -L "^$3\$" --output-on-failure --output-junit "$2/ctest$4.junit" </dev/null
+    ) || status=$?
+    note "Its kernel log: ${log#"$CAUSEWAY_ROOT"/}"
     case $status in
-    124 | 125) printf 'The guest did not run all tests (exit code %s); the reason is printed above.\n' "$status" >"$2/tier_failed" ;;
+    124 | 125) printf 'The guest for the tests labelled %s did not run all of them (exit code %s); the reason is printed above.\n' \
+        "$3" "$status" >>"$2/tier_failed" ;;
     esac
     . tests/guest/kernel_log.sh
-    kernel_log_complaints "$2/kernel.log" >"$2/kernel_complaints" 2>/dev/null || true
+    kernel_log_complaints "$log" >>"$2/kernel_complaints" 2>/dev/null || true
 }
 
 # Why the tier hardware may have run nothing.
