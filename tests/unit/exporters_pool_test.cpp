@@ -77,10 +77,11 @@ TEST_F(ExportersPool, DevicesThatPinAreToldEachFramesPlace) {
   }
 }
 
-TEST_F(ExportersPool, SmallFramesShareHugePages) {
+// A kernel mapping of a udmabuf on huge pages shows the wrong ones on Linux 6.12 (vmap_udmabuf()).
+TEST_F(ExportersPool, SmallFramesStayOffHugePages) {
   const auto pool = must(allocate(4, kMegabyte));
   for (const auto& entry : runtime().ledger()) {
-    EXPECT_EQ(entry.huge_bytes, kMegabyte) << entry.to_string();
+    EXPECT_EQ(entry.huge_bytes, 0U) << entry.to_string();
   }
   EXPECT_EQ(runtime().ledger().size(), 4U);
   const auto alone = must(runtime().allocate(kMegabyte, "udmabuf"));

@@ -47,16 +47,13 @@ Result<std::vector<Place>> lay_out(std::span<const std::uint64_t> sizes) {
   return places;
 }
 
-/// Puts the buffers of a fresh slab on huge pages: a large one together with the small ones that follow it.
+/// Puts the large buffers of a fresh slab on huge pages. Small ones are left alone: Linux 6.12's kernel
+/// mapping of a udmabuf (vmap_udmabuf(), which cameras without DMA of their own write through) shows the
+/// first page of a huge one in the place of each page of it.
 void put_on_huge_pages(const uapi::Kernel& kernel, BorrowedFd memfd, std::vector<Place>& places) {
-  for (auto first = places.begin(); first != places.end();) {
-    const auto next = std::find_if(first + 1, places.end(),
-                                   [](const Place& place) { return place.size >= uapi::kHugePageSize; });
-    const std::uint64_t start = first->offset;
-    const std::uint64_t end = (next - 1)->offset + (next - 1)->size;
-    const std::uint64_t huge_end = start + uapi::obtain_huge_pages(kernel, memfd, start, end - start);
-    for (; first != next; ++first) {
-      first->huge = huge_end > first->offset ? std::min(huge_end - first->offset, first->size) : 0;
+  for (auto& place : places) {
+    if (place.size >= uapi::kHugePageSize) {
+      place.huge = uapi::obtain_huge_pages(kernel, memfd, place.offset, place.size);
     }
   }
 }

@@ -12,7 +12,7 @@
 
 namespace causeway::exporters {
 
-/// A buffer of each size (bytes, whole pages) on one memfd, so that small ones share huge pages. Each is a
+/// A buffer of each size (bytes, whole pages) on one memfd. Each is a
 /// dma-buf of its own over its range, since one dma-buf for all would give all one reservation, and makes its
 /// own pinnable view: the memfd and its offset. The memory of all goes when the last of them does. Errors:
 /// InvalidArgument (no buffer, or no whole pages), and those of the udmabuf exporter.
