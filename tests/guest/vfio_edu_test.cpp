@@ -55,7 +55,7 @@ std::string find_function(const std::string& vendor, const std::string& device) 
 
 /// The commands that an error tells root to give.
 int obey(const Error& error) {
-  const std::string text = error.detail();
+  const std::string& text = error.detail();
   const auto at = text.find("as root: ");
   return at == std::string::npos ? -1 : std::system(text.substr(at + 9).c_str());  // NOLINT(cert-env33-c)
 }

@@ -11,8 +11,6 @@
 namespace causeway::test {
 namespace {
 
-using ::testing::HasSubstr;
-
 class VfioAccess : public VfioTest {
 protected:
   void SetUp() override {
@@ -93,6 +91,7 @@ TEST_F(VfioAccess, SeveralWaitForOneInterrupt) {
   const auto fence = start_reading(target).at(0);
   std::vector<std::thread> waiters;
   std::atomic<int> woken = 0;
+  waiters.reserve(4);
   for (int i = 0; i < 4; ++i) {
     waiters.emplace_back([&] { woken += fence.wait(soon()) ? 1 : 0; });
   }

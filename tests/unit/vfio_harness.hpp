@@ -34,11 +34,11 @@ protected:
     FakeKernelTest::TearDown();
   }
 
-  [[nodiscard]] Result<Device> try_open(fpga_vfio::OpenInfo info = edu::open_info("0000:00:04.0")) {
+  [[nodiscard]] Result<Device> try_open(const fpga_vfio::OpenInfo& info = edu::open_info("0000:00:04.0")) {
     return fpga_vfio::open(*runtime, info);
   }
-  [[nodiscard]] Device open(fpga_vfio::OpenInfo info = edu::open_info("0000:00:04.0")) {
-    return must(try_open(std::move(info)));
+  [[nodiscard]] Device open(const fpga_vfio::OpenInfo& info = edu::open_info("0000:00:04.0")) {
+    return must(try_open(info));
   }
 
   /// What the card does when it is started: one transfer, and its interrupt. False if the IOMMU blocked it.

@@ -63,7 +63,7 @@ TEST_F(VfioMemory, WithoutAMemfdBeneathThereIsNoWayIn) {
   const auto card = open();
   const auto heap = must(runtime->allocate(kPage, kSystem));
   EXPECT_TRUE(fails_with(heap.attach(card, Usage::Read), Errc::Unsupported, {"memfd"}));
-  const auto pool = runtime->negotiate(FrameDesc::bytes(kPage)).with(card, Usage::Read).allocate(1);
+  auto pool = runtime->negotiate(FrameDesc::bytes(kPage)).with(card, Usage::Read).allocate(1);
   EXPECT_EQ(must(std::move(pool)).report().exporter, "udmabuf");
   EXPECT_FALSE(
       runtime->negotiate(FrameDesc::bytes(kPage)).with(card, Usage::Read).exporter(kSystem).allocate(1));

@@ -10,7 +10,6 @@
 namespace causeway::test {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 using VfioOpen = VfioTest;

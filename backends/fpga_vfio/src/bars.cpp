@@ -11,6 +11,15 @@
 #include "text.hpp"
 
 namespace causeway::fpga_vfio_backend {
+namespace {
+
+/// A register, which is read and written by one plain access of 32 bits: never by one that locks the bus,
+/// which a card need not know.
+std::atomic_ref<std::uint32_t> word(std::byte* memory, std::uint64_t offset) {
+  return std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(memory + offset));
+}
+
+}  // namespace
 
 Bars::~Bars() {
   const auto& calls = host_.syscalls();
@@ -88,9 +97,8 @@ Result<std::uint32_t> Bars::read(std::uint32_t bar, std::uint64_t offset) const 
   }
   std::uint32_t value = 0;
   if ((*found)->memory != nullptr) {
-    value = *reinterpret_cast<const volatile std::uint32_t*>((*found)->memory + offset);
-    // What the card wrote to memory before it changed this register is read after it.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    // Acquire: what the card wrote to memory before it changed this register is read after it.
+    value = word((*found)->memory, offset).load(std::memory_order_acquire);
   } else if (::pread(device_.fd(), &value, sizeof(value),
                      static_cast<off_t>((*found)->region.offset + offset)) != sizeof(value)) {
     return Error(Errc::Io, "pread",
@@ -106,10 +114,9 @@ Status Bars::write(std::uint32_t bar, std::uint64_t offset, std::uint32_t value)
   if (!found) {
     return found.error();
   }
-  // What the CPU wrote to memory before is there when the card sees this register change.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   if ((*found)->memory != nullptr) {
-    *reinterpret_cast<volatile std::uint32_t*>((*found)->memory + offset) = value;
+    // Release: what the CPU wrote to memory before is there when the card sees this register change.
+    word((*found)->memory, offset).store(value, std::memory_order_release);
   } else if (::pwrite(device_.fd(), &value, sizeof(value),
                       static_cast<off_t>((*found)->region.offset + offset)) != sizeof(value)) {
     return Error(Errc::Io, "pwrite",
