@@ -86,8 +86,7 @@ int FakeKernel::Impl::open(const std::string& path, int flags) {
     return heap->open_errno != 0 ? -heap->open_errno : open_node(path, flags, HeapNode{name});
   }
   if (const auto device = devices.find(path); device != devices.end()) {
-    const int refused = device->second.open ? device->second.open() : 0;
-    return refused != 0 ? refused : open_node(path, flags, device->second);
+    return open_node(path, flags, device->second);
   }
   if (!is_real(config, path)) {
     return -ENOENT;

@@ -64,7 +64,7 @@ struct FakeDevice {
   std::function<int(int fd, unsigned long request, void* argument)> ioctl{};
   /// The events of `asked` that are ready now; empty: all of them are, always.
   std::function<short(short asked)> poll{};
-  /// 0, or -errno with which open(2) fails; empty: it never does. Must not call the fake kernel.
+  /// 0, or -errno with which open(2) fails; empty: it never does.
   std::function<int()> open{};
   std::string content{};   ///< what read(2) finds; what is written is the opener's own
   std::uint64_t size = 0;  ///< bytes that mmap(2), read(2) and write(2) reach, if more than the content has

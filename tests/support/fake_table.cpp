@@ -55,7 +55,15 @@ struct FakeTable {
     if (fails(k, {"open", "", path})) {
       return -1;
     }
-    const std::lock_guard lock(k.mutex);
+    std::unique_lock lock(k.mutex);
+    if (const auto device = k.devices.find(path); device != k.devices.end() && device->second.open) {
+      const auto operation = device->second.open;  // of the test's own: it may call back into the fake
+      lock.unlock();
+      if (const int refused = operation(); refused != 0) {
+        return answer(refused);
+      }
+      lock.lock();
+    }
     return answer(k.open(path, flags));
   }
 
