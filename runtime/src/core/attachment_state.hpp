@@ -89,7 +89,7 @@ private:
   [[nodiscard]] Status check_access(Usage usage, std::span<const Fence> waits) const;
   [[nodiscard]] Result<FenceRefs> collect_waits(Usage usage, std::span<const Fence> waits, Deadline deadline);
   [[nodiscard]] Status add_kernel_wait(BufferState& buffer, Usage usage, Deadline deadline, FenceRefs& waits);
-  [[nodiscard]] Result<FenceRefs> split_waits(FenceRefs waits, Deadline deadline);
+  [[nodiscard]] Result<FenceRefs> split_waits(const FenceRefs& waits, Deadline deadline);
   [[nodiscard]] std::shared_ptr<FenceState> as_device_takes_it(const std::shared_ptr<FenceState>& fence);
   [[nodiscard]] Status prepare_memory(Usage usage, Deadline deadline);
   [[nodiscard]] Status tell_device(Usage usage, const FenceRefs& waits, Deadline deadline);

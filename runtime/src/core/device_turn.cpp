@@ -114,7 +114,7 @@ Result<FenceRefs> AttachmentState::collect_waits(Usage usage, std::span<const Fe
       }
     }
   }
-  return all.empty() ? Result<FenceRefs>(std::move(all)) : split_waits(std::move(all), deadline);
+  return all.empty() ? Result<FenceRefs>(std::move(all)) : split_waits(all, deadline);
 }
 
 Status AttachmentState::add_kernel_wait(BufferState& buffer, Usage usage, Deadline deadline,
@@ -169,9 +169,9 @@ std::shared_ptr<FenceState> AttachmentState::as_device_takes_it(const std::share
   return nullptr;
 }
 
-Result<FenceRefs> AttachmentState::split_waits(FenceRefs waits, Deadline deadline) {
+Result<FenceRefs> AttachmentState::split_waits(const FenceRefs& waits, Deadline deadline) {
   FenceRefs for_device;
-  for (auto& fence : waits) {
+  for (const auto& fence : waits) {
     // SYNC START must come after everything that was written past the caches, and it comes now.
     const bool too_early = bracketed() && !fence->cache_coherent();
     if (auto taken = too_early ? nullptr : as_device_takes_it(fence)) {
