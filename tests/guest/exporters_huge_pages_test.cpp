@@ -136,7 +136,7 @@ TEST_F(ExportersHugePages, AreCollapsedWithoutPermission) {
 }
 
 TEST_F(ExportersHugePages, AreToldByTheLedger) {
-  const auto buffer = runtime->allocate(4 * kHuge, "udmabuf", "counted");
+  const auto buffer = runtime->allocate(4 * kHuge, "memfd", "counted");
   ASSERT_TRUE(buffer) << buffer.error().message();
   ASSERT_TRUE(buffer->map_cpu());
   const auto entry = runtime->ledger().at(0);

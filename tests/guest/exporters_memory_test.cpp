@@ -42,7 +42,7 @@ protected:
 
 TEST_F(ExportersMemory, SlabGivesEachBufferItsRange) {
   for (const std::uint64_t size : {3 * kPage, kHuge + 3 * kPage}) {
-    const auto slab = exporters::make_udmabuf_slab(kernel, std::vector(5, size), "slab");
+    const auto slab = exporters::make_udmabuf_slab(kernel, std::vector(5, size), core::Pages::Huge, "slab");
     ASSERT_TRUE(slab) << slab.error().message();
     for (const auto& one : *slab) {
       EXPECT_EQ(kernel.size(one.fd.borrow()).value(), size);
@@ -77,10 +77,16 @@ TEST_F(ExportersMemory, LongestListIsTold) {
   EXPECT_NE(one.error().message().find("list_limit"), std::string::npos) << one.error().message();
 }
 
-TEST_F(ExportersMemory, UdmabufLiesOnHugePages) {
+TEST_F(ExportersMemory, UdmabufLiesOnHugePagesIfTheyAreWishedFor) {
   constexpr std::uint64_t kSize = 8 * kHuge + kPage;
-  const auto storage = exporters::make_udmabuf(kernel)->allocate(kSize, "huge");
-  ASSERT_TRUE(storage) << storage.error().message();
+  const auto exporter = exporters::make_udmabuf(kernel);
+  const auto ordinary = exporter->allocate(kSize, "ordinary");
+  ASSERT_TRUE(ordinary) << ordinary.error().message();
+  EXPECT_EQ(ordinary->huge_bytes, 0U);
+  const auto slab = exporter->allocate_together(std::span(&kSize, 1), core::Pages::Huge, "huge");
+  ASSERT_TRUE(slab) << slab.error().message();
+  ASSERT_EQ(slab->size(), 1U);
+  const auto* storage = &slab->front();
   EXPECT_EQ(kernel.size(storage->fd.borrow()).value(), kSize);
   expect_same_bytes(storage->fd.borrow(), 8 * kHuge, storage->pinnable.borrow(), 8 * kHuge);
   if (storage->huge_bytes == 0) {
@@ -90,8 +96,9 @@ TEST_F(ExportersMemory, UdmabufLiesOnHugePages) {
 }
 
 TEST_F(ExportersMemory, SlabKeepsNothing) {
-  expect_no_descriptor_kept(
-      [&] { EXPECT_TRUE(exporters::make_udmabuf_slab(kernel, std::vector(4, 2 * kPage), "slab")); });
+  expect_no_descriptor_kept([&] {
+    EXPECT_TRUE(exporters::make_udmabuf_slab(kernel, std::vector(4, 2 * kPage), core::Pages::Huge, "slab"));
+  });
 }
 
 // The reason for the counting: a real driver gives one handle for two imports on one description.

@@ -84,9 +84,10 @@ inline bool set_control(const char* path, std::string_view name, int value) {
 }
 
 /// The pixel in the middle of bar b, in the middle of the image.
-inline Pixel pixel_of(const CpuAccess& access, Format format, std::size_t b) {
-  const std::size_t x = (kWidth / 8 * b + kWidth / 16) & ~std::size_t{1};
-  const std::size_t y = kHeight / 2;
+inline Pixel pixel_of(const CpuAccess& access, const FrameLayout& layout, std::size_t b) {
+  const Format format = layout.format;
+  const std::size_t x = (layout.width / 8 * b + layout.width / 16) & ~std::size_t{1};
+  const std::size_t y = layout.height / 2;
   const auto at = [&](std::uint32_t plane, std::size_t row, std::size_t byte) {
     return std::to_integer<int>(access.plane(plane)[row * access.stride(plane) + byte]);
   };
@@ -103,10 +104,10 @@ inline void expect_bars(const v4l2::Captured& captured) {
   const auto& frame = captured.frame().frame();
   auto access = frame.begin_cpu_access(Usage::Read, Deadline::in(5s));
   ASSERT_TRUE(access) << access.error().message();
-  const Format format = frame.layout().format;
-  const auto& expected = format == formats::kXRGB8888 ? kRgbBars : kYcbcrBars;
+  const auto& layout = frame.layout();
+  const auto& expected = layout.format == formats::kXRGB8888 ? kRgbBars : kYcbcrBars;
   for (std::size_t b = 0; b < expected.size(); ++b) {
-    const Pixel pixel = pixel_of(*access, format, b);
+    const Pixel pixel = pixel_of(*access, layout, b);
     for (std::size_t c = 0; c < pixel.size(); ++c) {
       EXPECT_NEAR(pixel.at(c), expected.at(b).at(c), 1) << "bar " << b << ", component " << c;
     }

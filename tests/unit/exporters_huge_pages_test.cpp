@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,16 +86,20 @@ TEST(ExportersHugePages, CpuViewOfABufferIsMappedByThem) {
 
 class ExportersHugePagesFake : public FakeKernelTest {
 protected:
+  [[nodiscard]] Result<std::vector<core::Storage>> allocate_udmabuf(std::uint64_t size) const {
+    return exporters::make_udmabuf(uapi)->allocate_together(std::span(&size, 1), core::Pages::Huge,
+                                                            "udmabuf");
+  }
   uapi::Kernel uapi{*kernel.syscalls()};
 };
 
 TEST_F(ExportersHugePagesFake, WithoutThemAllIsAsEver) {
   for (const int system_errno : {EINVAL, ENOMEM, EAGAIN, EBUSY}) {
     kernel.fail_always("madvise", system_errno);
-    const auto storage = exporters::make_udmabuf(uapi)->allocate(kSize, "small");
-    ASSERT_TRUE(storage) << storage.error().message();
-    EXPECT_EQ(storage->huge_bytes, 0U);
-    EXPECT_EQ(storage->size, kSize);
+    const auto slab = allocate_udmabuf(kSize);
+    ASSERT_TRUE(slab) << slab.error().message();
+    EXPECT_EQ(slab->front().huge_bytes, 0U);
+    EXPECT_EQ(slab->front().size, kSize);
     kernel.stop_failing();
   }
 }
@@ -115,8 +120,7 @@ TEST_F(ExportersHugePagesFake, RefusalForGoodEndsTheSearch) {
 // A kernel without MADV_COLLAPSE may still permit huge pages at the first touch.
 TEST_F(ExportersHugePagesFake, TheCheapestIsTriedFirst) {
   kernel.forget_calls();
-  const auto storage = exporters::make_udmabuf(uapi)->allocate(2 * kHuge, "cheap");
-  ASSERT_TRUE(storage);
+  ASSERT_TRUE(allocate_udmabuf(2 * kHuge));
   std::vector<std::string> order;
   for (const auto& call : kernel.calls()) {
     if (call.name == "madvise" || call.request == "UDMABUF_CREATE") {

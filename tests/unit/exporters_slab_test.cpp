@@ -27,7 +27,7 @@ constexpr std::uint64_t kHuge = uapi::kHugePageSize;
 class ExportersSlab : public FakeKernelTest {
 protected:
   [[nodiscard]] Result<std::vector<core::Storage>> make_slab(std::vector<std::uint64_t> sizes) const {
-    return exporters::make_udmabuf_slab(uapi, sizes, "slab");
+    return exporters::make_udmabuf_slab(uapi, sizes, core::Pages::Huge, "slab");
   }
   TableCalls calls{kernel.syscalls()};
   uapi::Kernel uapi{*kernel.syscalls()};

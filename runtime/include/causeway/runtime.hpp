@@ -79,8 +79,8 @@ public:
   [[nodiscard]] Result<AllocationPlan> plan() const;
   /// Makes count frames, attached, mapped and proved on every device. Rungs of the ladder are tried with the
   /// real size until one suits all; FramePool::report() says which, and why others did not. Frames of
-  /// udmabuf share one memfd, and its huge pages, but each is a dma-buf of its own: the memory of all goes
-  /// with the last of them.
+  /// udmabuf share one memfd, but each is a dma-buf of its own: the memory of all goes with the last of them.
+  /// They lie on huge pages only if every device was then seen to work on the same bytes.
   /// Errors: as negotiate(); Unsupported with the reason of each rung when none suits; OutOfFds, OutOfMemory.
   [[nodiscard]] Result<FramePool> allocate(std::uint32_t count, CallSite where = CallSite::current()) const;
 

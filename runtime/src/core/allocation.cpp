@@ -21,7 +21,8 @@ Direction direction_of(Usage usage) noexcept {
   return writes(usage) ? Direction::FromDevice : Direction::ToDevice;
 }
 
-/// One rung: all frames from one exporter, or why not.
+/// One rung: all frames from one exporter, or why not. Huge pages beneath a dma-buf are kept only if every
+/// device was seen to find its bytes there; some kernels' mappings of them are wrong (udmabuf.cpp).
 class Rung {
 public:
   Rung(const std::shared_ptr<RuntimeState>& runtime, const Allocator& exporter, const AllocationPlan& plan,
@@ -29,9 +30,35 @@ public:
       : runtime_(runtime), exporter_(exporter), plan_(plan), request_(request) {}
 
   Status climb() {
-    auto slab = take_slab();
+    if (request_.devices.empty()) {
+      return try_on(Pages::Ordinary);  // nobody proves anything, and anybody may come later
+    }
+    auto climbed = try_on(Pages::Huge);
+    if (!slab_is_huge_ || (climbed && all_aliased())) {
+      return climbed;
+    }
+    runtime_->log(
+        LogLevel::Debug,
+        fmt::format(
+            "the frames of \"{}\" from {} are made again on ordinary pages: on huge ones {}", request_.name,
+            exporter_.name(),
+            climbed ? "not every device was seen to work on the same bytes" : climbed.error().message()));
+    imports_.clear();
+    members_.clear();
+    return try_on(Pages::Ordinary);
+  }
+
+  std::vector<PoolState::Member> take_members() { return std::move(members_); }
+  std::vector<AllocationReport::Import> take_imports() { return std::move(imports_); }
+
+private:
+  Status try_on(Pages pages) {
+    auto slab = take_slab(pages);
+    if (!slab) {
+      return std::move(slab.error());
+    }
     for (std::uint32_t i = 0; i < request_.count; ++i) {
-      auto frame = make_frame(slab);
+      auto frame = make_frame(*slab);
       if (!frame) {
         return std::move(frame.error());
       }
@@ -45,27 +72,31 @@ public:
     return {};
   }
 
-  std::vector<PoolState::Member> take_members() { return std::move(members_); }
-  std::vector<AllocationReport::Import> take_imports() { return std::move(imports_); }
+  bool all_aliased() const {
+    return std::all_of(imports_.begin(), imports_.end(),
+                       [](const auto& import) { return import.verdict == AliasVerdict::Aliased; });
+  }
 
-private:
-  /// The memory of all frames at once, last one first, where the exporter makes it so; empty otherwise.
-  std::vector<Storage> take_slab() {
+  /// The memory of all frames at once, last one first, where the exporter makes it so; empty otherwise. For a
+  /// single buffer there is no second way.
+  Result<std::vector<Storage>> take_slab(Pages pages) {
     std::vector<std::uint64_t> sizes;
     for (std::uint32_t i = 0; i < request_.count; ++i) {
       sizes.insert(sizes.end(), plan_.object_sizes.begin(), plan_.object_sizes.end());
     }
-    if (sizes.size() < 2) {
-      return {};
+    auto slab = exporter_.allocate_together(sizes, pages, request_.name);
+    if (!slab && sizes.size() == 1) {
+      return slab;
     }
-    auto slab = exporter_.allocate_together(sizes, request_.name);
     if (!slab) {
       runtime_->log(LogLevel::Debug, fmt::format("the frames of \"{}\" are allocated one by one: {}",
                                                  request_.name, slab.error().message()));
-      return {};
+      return std::vector<Storage>();
     }
+    slab_is_huge_ = std::any_of(slab->begin(), slab->end(),
+                                [](const Storage& storage) { return storage.huge_bytes != 0; });
     std::reverse(slab->begin(), slab->end());
-    return std::move(*slab);
+    return slab;
   }
 
   Result<Storage> make_object(std::uint64_t size, std::vector<Storage>& slab) {
@@ -147,6 +178,7 @@ private:
   const AllocationRequest& request_;
   std::vector<PoolState::Member> members_;
   std::vector<AllocationReport::Import> imports_;
+  bool slab_is_huge_ = false;
 };
 
 Constraints constraints_from(const cw_constraints& given) {

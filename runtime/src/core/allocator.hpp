@@ -32,6 +32,12 @@ struct ImageStorage {
   FrameLayout layout;
 };
 
+/// What pages shared memory is to lie on.
+enum class Pages : std::uint8_t {
+  Huge,      ///< of 2 MiB where they can be had: mapped and touched faster
+  Ordinary,  ///< what every importer understands
+};
+
 /// A source of memory: one rung of the ladder. What the kernel calls an exporting driver, seen from its
 /// ioctl. Threads: thread-safe.
 class Allocator {
@@ -50,10 +56,12 @@ public:
                                                  const std::string& buffer_name) const = 0;
   /// Memory for several buffers at once, one for each size, where that is better than one after another: they
   /// share what lies beneath. Empty where it is not. The caller then allocates each by itself, as it does
-  /// after a failure. Errors: as allocate.
+  /// after a failure. pages is a wish. Errors: as allocate.
   [[nodiscard]] virtual Result<std::vector<Storage>> allocate_together(std::span<const std::uint64_t> sizes,
+                                                                       Pages pages,
                                                                        const std::string& buffer_name) const {
     static_cast<void>(sizes);
+    static_cast<void>(pages);
     static_cast<void>(buffer_name);
     return std::vector<Storage>();
   }

@@ -10,6 +10,10 @@ namespace causeway::exporters {
 namespace {
 
 /// A dma-buf over a memfd. The memfd stays with us: the CPU maps it, and devices that pin pages get it.
+///
+/// Huge pages only for who asks, and then proves what its devices see: from Linux 6.11 to 6.15 the kernel's
+/// own mapping of a udmabuf (vmap_udmabuf()), which cameras without DMA write through, shows the first page
+/// of a huge one in the place of each page of it.
 class Udmabuf final : public core::Allocator {
 public:
   explicit Udmabuf(const uapi::Kernel& kernel) : kernel_(kernel) {}
@@ -18,7 +22,7 @@ public:
 
   [[nodiscard]] Result<core::Storage> allocate(std::uint64_t size,
                                                const std::string& buffer_name) const override {
-    auto one = make_udmabuf_slab(kernel_, std::span(&size, 1), buffer_name);
+    auto one = make_udmabuf_slab(kernel_, std::span(&size, 1), core::Pages::Ordinary, buffer_name);
     if (!one) {
       return std::move(one.error());
     }
@@ -26,8 +30,9 @@ public:
   }
 
   [[nodiscard]] Result<std::vector<core::Storage>> allocate_together(
-      std::span<const std::uint64_t> sizes, const std::string& buffer_name) const override {
-    return make_udmabuf_slab(kernel_, sizes, buffer_name);
+      std::span<const std::uint64_t> sizes, core::Pages pages,
+      const std::string& buffer_name) const override {
+    return make_udmabuf_slab(kernel_, sizes, pages, buffer_name);
   }
 
 private:

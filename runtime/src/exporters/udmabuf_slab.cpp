@@ -47,9 +47,7 @@ Result<std::vector<Place>> lay_out(std::span<const std::uint64_t> sizes) {
   return places;
 }
 
-/// Puts the large buffers of a fresh slab on huge pages. Small ones are left alone: Linux 6.12's kernel
-/// mapping of a udmabuf (vmap_udmabuf(), which cameras without DMA of their own write through) shows the
-/// first page of a huge one in the place of each page of it.
+/// Puts the large buffers of a fresh slab on huge pages: each begins at one of its own.
 void put_on_huge_pages(const uapi::Kernel& kernel, BorrowedFd memfd, std::vector<Place>& places) {
   for (auto& place : places) {
     if (place.size >= uapi::kHugePageSize) {
@@ -142,7 +140,7 @@ Status add_view(const uapi::Kernel& kernel, std::span<const uapi::UdmabufPiece> 
 }  // namespace
 
 Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
-                                                     std::span<const std::uint64_t> sizes,
+                                                     std::span<const std::uint64_t> sizes, core::Pages pages,
                                                      const std::string& name) {
   auto places = lay_out(sizes);
   if (!places) {
@@ -156,7 +154,9 @@ Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
   if (!memfd) {
     return std::move(memfd.error());
   }
-  put_on_huge_pages(kernel, memfd->borrow(), *places);
+  if (pages == core::Pages::Huge) {
+    put_on_huge_pages(kernel, memfd->borrow(), *places);
+  }
   std::vector<core::Storage> buffers;
   buffers.reserve(places->size());
   for (const auto& place : *places) {

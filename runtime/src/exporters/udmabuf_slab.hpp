@@ -12,12 +12,14 @@
 
 namespace causeway::exporters {
 
-/// A buffer of each size (bytes, whole pages) on one memfd. Each is a
-/// dma-buf of its own over its range, since one dma-buf for all would give all one reservation, and makes its
-/// own pinnable view: the memfd and its offset. The memory of all goes when the last of them does. Errors:
-/// InvalidArgument (no buffer, or no whole pages), and those of the udmabuf exporter.
+/// A buffer of each size (bytes, whole pages) on one memfd. Each is a dma-buf of its own over its range,
+/// since one dma-buf for all would give all one reservation, and makes its own pinnable view: the memfd and
+/// its offset. The memory of all goes when the last of them does. Buffers of 2 MiB and more lie on huge pages
+/// if those are wished for and can be had. Errors: InvalidArgument (no buffer, or no whole pages), and those
+/// of the udmabuf exporter.
 [[nodiscard]] Result<std::vector<core::Storage>> make_udmabuf_slab(const uapi::Kernel& kernel,
                                                                    std::span<const std::uint64_t> sizes,
+                                                                   core::Pages pages,
                                                                    const std::string& name);
 
 /// One dma-buf over ranges of sealed memfds, in their order: pages that lie apart become one buffer. It has a
