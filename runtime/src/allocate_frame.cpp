@@ -50,6 +50,7 @@ Result<Frame> Runtime::allocate_on(const Device& device, const FrameDesc& desc, 
   if (!image) {
     return std::move(image.error());
   }
+  image->layout.color = desc.color;
   for (const auto& object : image->objects) {
     if (object.is_dma_buf) {
       uapi::set_name(state_->kernel(), object.fd.borrow(), std::string(name));
@@ -79,6 +80,7 @@ Result<Frame> Runtime::allocate_frame(const FrameDesc& desc, Usage usage, std::s
   for (const core::Allocator* allocator : *chosen) {
     auto image = allocator->allocate_image(desc, usage, std::string(name));
     if (image) {
+      image->layout.color = desc.color;
       return adopt_image(state_, std::move(*image), allocator->name(), std::string(name), where);
     }
     code = image.error().code();

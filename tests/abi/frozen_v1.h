@@ -87,7 +87,7 @@ OFFSET(cw_object, device_number, 32);
 OFFSET(cw_object, inode, 40);
 OFFSET(cw_object, ref, 48);
 
-SIZE(cw_attach_info, 56);
+GREW_FROM(cw_attach_info, 56);
 OFFSET(cw_attach_info, struct_size, 0);
 OFFSET(cw_attach_info, usage, 4);
 OFFSET(cw_attach_info, image, 8);

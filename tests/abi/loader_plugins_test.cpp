@@ -107,6 +107,7 @@ std::string name_of(const ::testing::TestParamInfo<Working>& info) {
 INSTANTIATE_TEST_SUITE_P(All, WorkingPlugin,
                          ::testing::Values(Working{"first_version", AliasVerdict::Aliased},
                                            Working{"second_version", AliasVerdict::Aliased},
+                                           Working{"third_version", AliasVerdict::Aliased},
                                            Working{"newer_minor", AliasVerdict::Aliased},
                                            Working{"no_probes", AliasVerdict::Unknown},
                                            Working{"short_table", AliasVerdict::Unknown}),
@@ -140,7 +141,7 @@ constexpr Refused kRefused[] = {
     {"odd_name", "the backend is called \"Odd-Name\"; a name is made of a to z, 0 to 9 and _"},
     {"endless_name", "the backend's name is longer than 63 letters: it begins with \"xxxxxxxxxxxxxxxx\""},
     {"second_null", "there is a backend called null already, and a name stands for one"},
-    {"answers_null", "the backend offers nothing to a host of ABI version 1.1"},
+    {"answers_null", "the backend offers nothing to a host of ABI version 1.2"},
     {"no_symbol", "it is no backend: it exports no symbol causeway_backend_entry"},
     {"missing_library_function", "undefined symbol: nobody_has_this_function"},
     {"throws_exception",
@@ -192,8 +193,9 @@ TEST(UnrulyPlugin, IsNotBelievedMoreThanItsStructsHold) {
 
 TEST(PluginFolder, TakesTheGoodAndRefusesTheRestInTheOrderOfNames) {
   auto runtime = runtime_with(ABI_PLUGIN_FOLDER);
-  EXPECT_THAT(beyond_builtin(runtime.backends()), ElementsAre("first_version", "newer_minor", "no_probes",
-                                                              "second_version", "short_table", "unruly"));
+  EXPECT_THAT(beyond_builtin(runtime.backends()),
+              ElementsAre("first_version", "newer_minor", "no_probes", "second_version", "short_table",
+                          "third_version", "unruly"));
   EXPECT_THAT(runtime.refused_backends(), SizeIs(std::size(kRefused)));
   for (const auto& backend : {"first_version", "newer_minor"}) {
     expect_works(runtime, backend, AliasVerdict::Aliased);

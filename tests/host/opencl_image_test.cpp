@@ -131,6 +131,22 @@ TEST_F(OpenclImage, AsBufferMakesNoImages) {
   EXPECT_EQ(attached.view().width, kWidth);
 }
 
+TEST_F(OpenclImage, AFormThatIsAskedForIsThatFormOrNone) {
+  const AttachWords fits(memory_.object(), formats::kARGB8888, kWidth, kHeight, 256,
+                         kUsage | CW_USAGE_AS_PLANES);
+  EXPECT_TRUE(device_.attach_once(fits));
+  const AttachWords between(memory_.object(), formats::kARGB8888, kWidth, kHeight, 242,
+                            kUsage | CW_USAGE_AS_PLANES);
+  EXPECT_THAT(device_.attach_once(between).text, HasSubstr("a multiple of 4"));
+  AttachWords two(memory_.object(), formats::kNV12, 64, 64, 64, kUsage | CW_USAGE_AS_IMAGE);
+  two.planes.push_back({0, 64, 4096});
+  two.info.planes = two.planes.data();
+  two.info.plane_count = 2;
+  const auto refused = device_.attach_once(two);
+  EXPECT_EQ(refused.status, CW_UNSUPPORTED);
+  EXPECT_THAT(refused.text, HasSubstr("Usage::AsPlanes"));
+}
+
 TEST_F(OpenclImage, TiledMemoryIsNoImageAndABufferOnlyIfAskedFor) {
   AttachWords words(memory_.object(), formats::kXRGB8888, 16, 16, 64, CW_USAGE_READ);
   words.info.image.modifier = 0x0100000000000001;  // Intel's X tiling

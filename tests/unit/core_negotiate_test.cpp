@@ -35,6 +35,14 @@ TEST(Negotiate, WithoutNeedsThePlanesLieTight) {
   EXPECT_FALSE(plan.needs_pinnable);
 }
 
+TEST(Negotiate, ColorGoesFromTheDescriptionIntoTheLayout) {
+  auto desc = image(formats::kNV12, 64, 64);
+  EXPECT_EQ(must(agree(desc, {})).layout.color, Color{});
+  desc.color = {
+      .encoding = ColorEncoding::Bt709, .range = ColorRange::Full, .siting_y = ChromaSiting::Midpoint};
+  EXPECT_EQ(must(agree(desc, {})).layout.color, desc.color);
+}
+
 TEST(Negotiate, ObjectsAreWholePages) {
   EXPECT_THAT(must(agree(image(formats::kR8, 1, 1), {})).object_sizes, ElementsAre(kPage));
   EXPECT_THAT(must(agree(image(formats::kR8, 4096, 1), {})).object_sizes, ElementsAre(kPage));

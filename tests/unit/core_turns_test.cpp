@@ -227,6 +227,8 @@ TEST_F(CoreTurns, TurnsAreForReadingAndWritingOnly) {
   }
   const auto device = open("dma");
   EXPECT_TRUE(fails_with(shared.attach(device, Usage::AsBuffer), Errc::InvalidArgument, {"usage"}));
+  EXPECT_TRUE(fails_with(shared.attach(device, Usage::Read | Usage::AsBuffer | Usage::AsImage),
+                         Errc::InvalidArgument, {"more than one"}));
   auto attachment = must(shared.attach(device, Usage::Sampled));
   const auto mapping = must(attachment.map(Direction::ToDevice));
   EXPECT_TRUE(fails_with(mapping.begin_access(Usage::Write, soon()), Errc::InvalidArgument, {"writing"}));

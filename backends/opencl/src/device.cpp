@@ -143,10 +143,24 @@ Status Device::query_constraints(const cw_image_desc& image, std::uint32_t usage
   return {};
 }
 
-// A plane that cannot be an image is a buffer all the same, so only running out of something is a failure.
+// A plane that cannot be an image is a buffer all the same, so only running out of something is a failure,
+// unless images are what was asked for.
 Status Device::attach_images(const cw_attach_info& info, Attachment& made) {
+  const bool insists = (info.usage & (CW_USAGE_AS_PLANES | CW_USAGE_AS_IMAGE)) != 0;
+  if ((info.usage & CW_USAGE_AS_IMAGE) != 0 && info.plane_count > 1) {
+    return Error(Errc::Unsupported, "attach",
+                 fmt::format("a frame of {} planes was asked for as one image, and OpenCL makes an image of "
+                             "each plane; Usage::AsPlanes asks for those",
+                             info.plane_count));
+  }
   for (std::uint32_t p = 0; p < info.plane_count; ++p) {
     const auto wish = plane_image(Format{info.image.format}, p, info.image.width, info.image.height);
+    if (!wish && insists) {
+      return Error(
+          Errc::Unsupported, "attach",
+          fmt::format("OpenCL has no image format for plane {} of {}; Usage::AsBuffer gives its bytes", p,
+                      Format{info.image.format}.to_string()));
+    }
     if (!wish) {
       continue;
     }
@@ -154,7 +168,7 @@ Status Device::attach_images(const cw_attach_info& info, Attachment& made) {
     if (image) {
       made.view.images[p] = image->image.get();
       made.images.push_back(std::move(*image));
-    } else if (image.error().code() == Errc::Unsupported) {
+    } else if (image.error().code() == Errc::Unsupported && !insists) {
       context_->host.log(CW_LOG_DEBUG,
                          fmt::format("plane {} is a buffer and no image: {}", p, image.error().detail()));
     } else {

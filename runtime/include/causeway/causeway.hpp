@@ -3,6 +3,7 @@
 
 /// Everything but the typed headers of the backends (causeway/vulkan.hpp, causeway/v4l2.hpp).
 #include <causeway/attachment.hpp>
+#include <causeway/color.hpp>
 #include <causeway/constraints.hpp>
 #include <causeway/counters.hpp>
 #include <causeway/cpu_access.hpp>

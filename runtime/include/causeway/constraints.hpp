@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <causeway/color.hpp>
 #include <causeway/format.hpp>
 #include <causeway/frame.hpp>
 #include <causeway/result.hpp>
@@ -19,6 +20,7 @@ struct FrameDesc {
   std::uint32_t width = 0;            ///< pixels
   std::uint32_t height = 0;           ///< pixels
   std::vector<Modifier> modifiers{};  ///< acceptable ones, best first; empty: LINEAR
+  Color color{};                      ///< becomes the frames'
 
   [[nodiscard]] static FrameDesc bytes(std::uint32_t size) {
     return {.format = formats::kBytes, .width = size, .height = 1};

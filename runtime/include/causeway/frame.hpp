@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <causeway/color.hpp>
 #include <causeway/dma_buf.hpp>
 #include <causeway/format.hpp>
 
@@ -28,6 +29,7 @@ struct FrameLayout {
   std::uint32_t width = 0;   ///< pixels; bytes if the format is formats::kBytes
   std::uint32_t height = 0;  ///< rows; 1 if the format is formats::kBytes
   std::vector<PlaneLayout> planes;
+  Color color{};
   bool operator==(const FrameLayout&) const = default;
 };
 

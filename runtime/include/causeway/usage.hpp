@@ -21,6 +21,8 @@ enum class Usage : std::uint32_t {
   TransferWrite = 0x0100 | Write,  ///< target of a GPU's copy commands
   Scanout = 0x0200 | Read,         ///< shown on a display
   AsBuffer = 0x0400,               ///< as linear bytes, never as an image
+  AsPlanes = 0x0800,               ///< each plane as an image of its own, or not at all
+  AsImage = 0x1000,                ///< as one image, or not at all
 };
 
 [[nodiscard]] constexpr Usage operator|(Usage a, Usage b) noexcept {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <utility>
 
@@ -78,6 +79,10 @@ Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr
   if (!reads(usage) && !writes(usage)) {
     return Error(Errc::InvalidArgument, "attach",
                  "the usage says neither Read nor Write; a device that does neither needs no attachment");
+  }
+  if (std::popcount(bits(usage) & bits(Usage::AsBuffer | Usage::AsPlanes | Usage::AsImage)) > 1) {
+    return Error(Errc::InvalidArgument, "attach",
+                 "of AsBuffer, AsPlanes and AsImage the usage says more than one; a mapping has one form");
   }
   // Asking a device may mean talking to its hardware, so only exporters that want to know make us ask.
   Constraints needs;
@@ -177,6 +182,10 @@ Status AttachmentState::import() {
   info.object_count = static_cast<std::uint32_t>(frame_->objects().size());
   info.planes = planes.data();
   info.objects = objects.data();
+  info.color_encoding = static_cast<std::uint32_t>(layout.color.encoding);
+  info.color_range = static_cast<std::uint32_t>(layout.color.range);
+  info.chroma_siting_x = static_cast<std::uint32_t>(layout.color.siting_x);
+  info.chroma_siting_y = static_cast<std::uint32_t>(layout.color.siting_y);
   return device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
     return table.attach(self, &info, &handle_, error);
   });

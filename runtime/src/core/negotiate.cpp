@@ -219,7 +219,8 @@ Result<AllocationPlan> negotiate(const FrameDesc& desc, std::span<const Particip
                  .modifier = *modifier,
                  .width = desc.width,
                  .height = desc.height,
-                 .planes = std::vector<PlaneLayout>(info.plane_count)};
+                 .planes = std::vector<PlaneLayout>(info.plane_count),
+                 .color = desc.color};
   for (std::uint32_t p = 0; p < info.plane_count; ++p) {
     auto stride = choose_stride(desc, info, p, participants);
     if (!stride) {

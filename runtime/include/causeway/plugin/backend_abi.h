@@ -43,7 +43,7 @@ extern "C" {
 #endif
 
 #define CW_ABI_MAJOR 1u
-#define CW_ABI_MINOR 1u
+#define CW_ABI_MINOR 2u
 #define CW_ABI_VERSION ((CW_ABI_MAJOR << 16) | CW_ABI_MINOR)
 
 /* The frozen symbol that a shared object exports: a cw_backend_entry. */
@@ -115,6 +115,18 @@ typedef struct cw_fence {
 #define CW_USAGE_TRANSFER 0x0100u  /* source or target of a GPU's copy commands */
 #define CW_USAGE_SCANOUT 0x0200u   /* shown on a display */
 #define CW_USAGE_AS_BUFFER 0x0400u /* as linear bytes, never as an image */
+#define CW_USAGE_AS_PLANES 0x0800u /* since 1.2: each plane as an image of its own, or not at all */
+#define CW_USAGE_AS_IMAGE 0x1000u  /* since 1.2: as one image, or not at all */
+
+/* Since 1.2: how the numbers of an image are to be seen as colours; mirrors causeway::Color. 0 is unspecified
+ * in each of the three. */
+#define CW_COLOR_ENCODING_BT601 1u
+#define CW_COLOR_ENCODING_BT709 2u
+#define CW_COLOR_ENCODING_BT2020 3u
+#define CW_COLOR_RANGE_LIMITED 1u
+#define CW_COLOR_RANGE_FULL 2u
+#define CW_CHROMA_SITING_COSITED 1u  /* on the first of the pixels that share the sample */
+#define CW_CHROMA_SITING_MIDPOINT 2u /* in their midst */
 
 typedef struct cw_plane_layout {
   uint32_t object; /* index into the objects of the frame */
@@ -217,6 +229,10 @@ typedef struct cw_attach_info {
   uint32_t object_count;
   const cw_plane_layout* planes;
   const cw_object* objects;
+  uint32_t color_encoding;  /* since 1.2, as the next three; CW_COLOR_ENCODING_ */
+  uint32_t color_range;     /* CW_COLOR_RANGE_ */
+  uint32_t chroma_siting_x; /* CW_CHROMA_SITING_, across */
+  uint32_t chroma_siting_y; /* CW_CHROMA_SITING_, down */
 } cw_attach_info;
 
 typedef enum cw_direction {
