@@ -17,8 +17,8 @@ class AttachmentState;
 ///   Copied   not seen even so
 ///
 /// A device that only produces (a camera) is asked to write what it likes over the numbers.
-/// Takes an exclusive turn. Errors: Busy, TimedOut, DeviceLost, Io; the memory is as before, then, as far as
-/// it can be reached.
+/// Knows no earlier proof (verdict_cache.hpp does). Takes an exclusive turn. Errors: Busy, TimedOut,
+/// DeviceLost, Io; the memory is as before, then, as far as it can be reached.
 [[nodiscard]] Result<AliasVerdict> prove_alias(AttachmentState& attachment);
 
 }  // namespace causeway::core

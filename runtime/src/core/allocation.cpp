@@ -34,15 +34,12 @@ public:
       return try_on(Pages::Ordinary);  // nobody proves anything, and anybody may come later
     }
     auto climbed = try_on(Pages::Huge);
-    if (!slab_is_huge_ || (climbed && all_aliased())) {
+    if (climbed || !slab_is_huge_) {
       return climbed;
     }
-    runtime_->log(
-        LogLevel::Debug,
-        fmt::format(
-            "the frames of \"{}\" from {} are made again on ordinary pages: on huge ones {}", request_.name,
-            exporter_.name(),
-            climbed ? "not every device was seen to work on the same bytes" : climbed.error().message()));
+    runtime_->log(LogLevel::Debug,
+                  fmt::format("the frames of \"{}\" from {} are made again, on ordinary pages: {}",
+                              request_.name, exporter_.name(), climbed.error().message()));
     imports_.clear();
     members_.clear();
     return try_on(Pages::Ordinary);
@@ -70,11 +67,6 @@ private:
       }
     }
     return {};
-  }
-
-  bool all_aliased() const {
-    return std::all_of(imports_.begin(), imports_.end(),
-                       [](const auto& import) { return import.verdict == AliasVerdict::Aliased; });
   }
 
   /// The memory of all frames at once, last one first, where the exporter makes it so; empty otherwise. For a
@@ -146,19 +138,17 @@ private:
                                     .backend = device.backend(),
                                     .import_path = {},
                                     .verdict = AliasVerdict::Aliased};
-    // Proving a producer means running it. Its frames came from one exporter by one path: the first speaks
-    // for all.
-    std::optional<AliasVerdict> known;
     for (std::size_t i = 0; i < members_.size(); ++i) {
-      if (auto mapped = attachments[i]->map(direction_of(usage), request_.allow_copy, known); !mapped) {
+      if (auto mapped = attachments[i]->map(direction_of(usage), request_.allow_copy); !mapped) {
         return mapped;
       }
       Mapping mapping(std::move(attachments[i]));
+      if (slab_is_huge_ && mapping.verdict() != AliasVerdict::Aliased) {
+        return Error(Errc::Unsupported, "allocate",
+                     fmt::format("{} was not seen to find its bytes on huge pages", device.name()));
+      }
       import.import_path = mapping.import_path();
       import.verdict = weaker(import.verdict, mapping.verdict());
-      if (device.has(Capability::ProducesOnly)) {
-        known = mapping.verdict();
-      }
       members_[i].mappings.push_back(std::move(mapping));
     }
     imports_.push_back(std::move(import));

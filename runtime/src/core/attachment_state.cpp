@@ -213,10 +213,10 @@ bool AttachmentState::through_cpu() const noexcept {
   return device_.has(Capability::AccessesViaCpu);
 }
 
-Status AttachmentState::map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
+Status AttachmentState::map(Direction direction, bool allow_copy) {
   device_state().runtime()->retired().reap(Deadline::now());
   const std::lock_guard lock(map_mutex_);
-  return map_locked(direction, allow_copy, known);
+  return map_locked(direction, allow_copy);
 }
 
 Status AttachmentState::try_map(Direction direction, bool allow_copy) {
@@ -246,10 +246,10 @@ Status AttachmentState::try_map(Direction direction, bool allow_copy) {
       return would_block(fmt::format("a fence on buffer \"{}\" is pending", buffer->name()));
     }
   }
-  return map_locked(direction, allow_copy, {});
+  return map_locked(direction, allow_copy);
 }
 
-Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known) {
+Status AttachmentState::map_locked(Direction direction, bool allow_copy) {
   if (mapped_ && holds_.load(std::memory_order_acquire) == 0) {
     return Error(Errc::Busy, "Attachment::map",
                  fmt::format("{} is still at work on the former mapping of this attachment; it goes once the "
@@ -279,7 +279,7 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::op
     end_mappings(frame_->in_order().size());
     return failure;
   }
-  auto verdict = known ? Result<AliasVerdict>(*known) : prove_alias(*this);
+  auto verdict = find_verdict();
   if (!verdict) {
     failure = std::move(verdict.error());
   } else if (*verdict == AliasVerdict::Copied && !allow_copy) {
@@ -287,7 +287,7 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::op
         Error(Errc::WouldCopy, "Attachment::map",
               fmt::format("{} imported the memory by {} and then worked on a copy of it: what one side wrote "
                           "was not seen by the other; allow_copy accepts that",
-                          device_.name(), mapping_.import_path));
+                          device_.name(), import_path()));
   }
   if (!failure) {
     unmap();
@@ -296,8 +296,24 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy, std::op
   verdict_ = *verdict;
   mapped_ = true;
   holds_.store(1, std::memory_order_release);
-  import_path_ = mapping_.import_path != nullptr ? mapping_.import_path : "";
+  import_path_ = import_path();
   return {};
+}
+
+Result<AliasVerdict> AttachmentState::find_verdict() {
+  auto& verdicts = device_state().verdicts();
+  auto kind = kind_of(*this);
+  if (kind) {
+    if (const auto known = verdicts.find(*kind)) {
+      return *known;
+    }
+  }
+  device_state().runtime()->tally().add_alias_proof();
+  auto verdict = prove_alias(*this);
+  if (kind && verdict) {
+    verdicts.keep(std::move(*kind), *verdict);
+  }
+  return verdict;
 }
 
 void AttachmentState::drop_mapping() noexcept {

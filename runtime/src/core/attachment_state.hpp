@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +48,10 @@ public:
   [[nodiscard]] DeviceState& device_state() const noexcept { return *device_.state(); }
   [[nodiscard]] const FrameState& frame() const noexcept { return *frame_; }
   [[nodiscard]] Usage usage() const noexcept { return usage_; }
+  /// How the backend took the memory, in its own word; "" unless it is mapped.
+  [[nodiscard]] const char* import_path() const noexcept {
+    return mapping_.import_path != nullptr ? mapping_.import_path : "";
+  }
   [[nodiscard]] cw_attachment* handle() const noexcept { return handle_; }
   [[nodiscard]] const cw_mapping& mapping() const noexcept { return mapping_; }
   [[nodiscard]] AliasVerdict verdict() const noexcept { return verdict_; }
@@ -59,8 +62,7 @@ public:
   /// Errors: WrongState in a forked process.
   [[nodiscard]] Status check_process(std::string_view operation) const;
 
-  /// known: a verdict that was established for memory like this by the same path; otherwise it is proved now.
-  [[nodiscard]] Status map(Direction direction, bool allow_copy, std::optional<AliasVerdict> known = {});
+  [[nodiscard]] Status map(Direction direction, bool allow_copy);
   /// As map, but Busy instead of blocking.
   [[nodiscard]] Status try_map(Direction direction, bool allow_copy);
   /// True if an object could not be written when the backend imported it, whatever became of it since.
@@ -102,7 +104,9 @@ private:
   [[nodiscard]] Error waited_too_long() const;
   void keep_work(const FenceRefs& left);
   void warn_of_missing_fences(const FenceRefs& signals);
-  [[nodiscard]] Status map_locked(Direction direction, bool allow_copy, std::optional<AliasVerdict> known);
+  [[nodiscard]] Status map_locked(Direction direction, bool allow_copy);
+  /// What is known of imports of this kind, or else is proved now.
+  [[nodiscard]] Result<AliasVerdict> find_verdict();
   /// The backend imports the memory: at once, or when deferred storage is settled.
   [[nodiscard]] Status import();
   [[nodiscard]] Status begin_mappings(Direction direction);

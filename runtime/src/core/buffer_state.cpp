@@ -53,11 +53,16 @@ Result<std::shared_ptr<BufferState>> BufferState::adopt(std::shared_ptr<RuntimeS
                                                         Storage storage, std::string exporter,
                                                         std::string name, CallSite where) {
   const std::uint64_t size = storage.size;
-  return create(std::move(runtime),
-                {.exporter = std::make_unique<StorageExporter>(std::move(exporter), std::move(storage)),
-                 .size = size,
-                 .name = std::move(name)},
-                where);
+  auto buffer =
+      create(std::move(runtime),
+             {.exporter = std::make_unique<StorageExporter>(std::move(exporter), std::move(storage)),
+              .size = size,
+              .name = std::move(name)},
+             where);
+  if (buffer) {
+    (*buffer)->from_allocator_ = true;
+  }
+  return buffer;
 }
 
 Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<RuntimeState>& runtime,

@@ -77,6 +77,9 @@ public:
   /// Errors: OutOfFds, OutOfMemory; the buffer is then as before.
   [[nodiscard]] Status meet_again(BorrowedFd fd);
 
+  /// Made by an allocator of this library: memory of the same kind behaves alike.
+  [[nodiscard]] bool from_allocator() const noexcept { return from_allocator_; }
+
   /// The descriptor is known outside, or came from there: nothing about its caches is taken for granted.
   void mark_escaped() noexcept { escaped_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] bool escaped() const noexcept { return escaped_.load(std::memory_order_relaxed); }
@@ -206,6 +209,7 @@ private:
   std::atomic<bool> read_only_{false};
   std::atomic<bool> settled_{false};
   std::atomic<bool> escaped_{false};
+  bool from_allocator_ = false;  // set before anybody else has it
   std::atomic<std::byte*> address_{nullptr};
   AccessState access_;
   FenceList fences_;

@@ -15,6 +15,8 @@
 #include <string>
 #include <utility>
 
+#include "core/verdict_cache.hpp"
+
 namespace causeway::core {
 
 class RuntimeState;
@@ -64,6 +66,8 @@ public:
   [[nodiscard]] std::uint64_t fence_context(std::uint32_t kind, std::uint64_t handle);
   /// True for the first caller only: what is said once of each device.
   [[nodiscard]] bool first_to_warn() noexcept { return !warned_.exchange(true, std::memory_order_relaxed); }
+  /// What the alias proof has shown of this device's imports.
+  [[nodiscard]] VerdictCache& verdicts() noexcept { return verdicts_; }
   /// Waits until the device has done what it was given. Errors: TimedOut, DeviceLost.
   [[nodiscard]] Status wait_idle(Deadline deadline);
 
@@ -78,6 +82,7 @@ private:
   /// By the kind and the handle of the device's timeline.
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> contexts_;
   std::atomic<bool> warned_{false};
+  VerdictCache verdicts_;
 };
 
 /// A deadline as the edge has it: nanoseconds on CLOCK_MONOTONIC.

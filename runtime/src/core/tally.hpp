@@ -19,12 +19,14 @@ public:
   void add_cpu_wait(std::uint64_t amount = 1) noexcept { add(cpu_waits_, amount); }
   void add_sync_start() noexcept { add(sync_starts_, 1); }
   void add_sync_end() noexcept { add(sync_ends_, 1); }
+  void add_alias_proof() noexcept { add(alias_proofs_, 1); }
 
   [[nodiscard]] Counters read() const noexcept {
     return {.copied_bytes = copied_bytes_.load(std::memory_order_relaxed),
             .cpu_waits = cpu_waits_.load(std::memory_order_relaxed),
             .sync_starts = sync_starts_.load(std::memory_order_relaxed),
-            .sync_ends = sync_ends_.load(std::memory_order_relaxed)};
+            .sync_ends = sync_ends_.load(std::memory_order_relaxed),
+            .alias_proofs = alias_proofs_.load(std::memory_order_relaxed)};
   }
 
   /// The one place where this library copies the contents of buffers.
@@ -43,6 +45,7 @@ private:
   Counter cpu_waits_{0};
   Counter sync_starts_{0};
   Counter sync_ends_{0};
+  Counter alias_proofs_{0};
 };
 
 }  // namespace causeway::core
