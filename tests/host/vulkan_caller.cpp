@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -31,7 +30,10 @@ VKAPI_ATTR VkBool32 VKAPI_CALL complain(VkDebugUtilsMessageSeverityFlagBitsEXT,
                                         const VkDebugUtilsMessengerCallbackDataEXT* message, void* user) {
   auto& library = *static_cast<CallerDevice::Library*>(user);
   const std::lock_guard lock(library.mutex);
-  library.complaints.emplace_back(message->pMessage);
+  if (!is_false_positive(message->pMessage)) {
+    library.complaints.emplace_back(message->pMessage);
+  }
+  note_validation(message->pMessage);
   return VK_FALSE;
 }
 
@@ -53,17 +55,6 @@ bool has_layer(const CallerDevice::Library& library) {
 }
 
 }  // namespace
-
-bool validation_wanted() {
-#ifdef __SANITIZE_ADDRESS__
-  constexpr const char* kDefault = "0";
-#else
-  constexpr const char* kDefault = "1";
-#endif
-  ::setenv("CAUSEWAY_VULKAN_VALIDATION", kDefault, 0);
-  const char* wanted = std::getenv("CAUSEWAY_VULKAN_VALIDATION");
-  return wanted != nullptr && std::strcmp(wanted, "1") == 0;
-}
 
 CallerDevice::CallerDevice(std::vector<const char*> extensions, bool timelines)
     : extensions_(std::move(extensions)), library_(std::make_unique<Library>()) {

@@ -7,12 +7,9 @@
 #include <string>
 #include <vector>
 
-namespace causeway::test {
+#include "host/vulkan_validation.hpp"
 
-/// Whether the tests run with the validation layers, on the backend's devices and on callers': yes, unless
-/// CAUSEWAY_VULKAN_VALIDATION is 0 from outside, or AddressSanitizer watches: the layer leaks a little of its
-/// own (1.3.239, 72 allocations in these tests), and without it nothing leaks at all.
-[[nodiscard]] bool validation_wanted();
+namespace causeway::test {
 
 /// An application's own Vulkan: instance with the validation layer, lavapipe, a device with exactly the given
 /// extensions, and with timeline semaphores if asked for, one queue.

@@ -214,7 +214,7 @@ void expect_aliased(const Frame& frame, const Device& device) {
 }
 
 TEST(VulkanExportRuntime, FramesOfTheGpuAreAliasedByItselfAndByOthers) {
-  auto runtime = Runtime::create();
+  auto runtime = Runtime::create(watched_options());
   ASSERT_TRUE(runtime) << runtime.error().message();
   auto gpu = vulkan::open(*runtime, "llvmpipe");
   ASSERT_TRUE(gpu) << gpu.error().message();

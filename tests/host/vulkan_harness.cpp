@@ -16,6 +16,7 @@ VulkanHost::VulkanHost() {
     auto& self = *static_cast<VulkanHost*>(context);
     const std::lock_guard lock(self.mutex_);
     self.messages_.emplace_back(text);
+    note_log_line(text);
   };
   table_.count = [](void* context, std::int32_t counter, std::uint64_t amount) {
     static_cast<VulkanHost*>(context)->cpu_waits_ += counter == CW_COUNT_CPU_WAITS ? amount : 0;
@@ -40,7 +41,9 @@ std::vector<std::string> VulkanHost::messages() const {
 
 std::vector<std::string> VulkanHost::complaints() const {
   auto found = messages();
-  std::erase_if(found, [](const auto& text) { return text.find("Vulkan validation") == std::string::npos; });
+  std::erase_if(found, [](const auto& text) {
+    return text.find("Vulkan validation") == std::string::npos || is_false_positive(text);
+  });
   return found;
 }
 

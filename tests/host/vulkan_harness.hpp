@@ -29,7 +29,7 @@ class VulkanHost {
 public:
   VulkanHost();
   [[nodiscard]] const cw_host* raw() const { return &table_; }
-  /// Messages of the validation layers so far; there are to be none.
+  /// Messages of the validation layer so far, but for its false positives; there are to be none.
   [[nodiscard]] std::vector<std::string> complaints() const;
   [[nodiscard]] std::vector<std::string> messages() const;
   /// Counted by the backend, and fences that it asked to be waited for, which all have signalled.

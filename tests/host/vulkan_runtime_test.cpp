@@ -12,14 +12,8 @@ namespace {
 
 using ::testing::IsEmpty;
 
-Runtime make_runtime() {
-  auto runtime = Runtime::create();
-  EXPECT_TRUE(runtime) << runtime.error().message();
-  return *runtime;
-}
-
 TEST(VulkanRuntime, FramesAreAttachedProvedAndSeenAsBuffers) {
-  auto runtime = make_runtime();
+  auto runtime = watched_runtime();
   auto device = vulkan::open(runtime, "llvmpipe");
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_TRUE(device->has(Capability::AccessesViaCpu));
@@ -41,7 +35,7 @@ TEST(VulkanRuntime, FramesAreAttachedProvedAndSeenAsBuffers) {
 }
 
 TEST(VulkanRuntime, HandlesOfAnOwnDeviceWork) {
-  auto runtime = make_runtime();
+  auto runtime = watched_runtime();
   auto device = vulkan::open(runtime, "llvmpipe");
   ASSERT_TRUE(device) << device.error().message();
   auto handles = vulkan::handles(*device);
@@ -61,7 +55,7 @@ TEST(VulkanRuntime, AdoptsWithTheExtensionsThatItWants) {
   const CallerDevice caller(*wanted);
   ASSERT_TRUE(caller.made()) << caller.why();
   {
-    auto runtime = make_runtime();
+    auto runtime = watched_runtime();
     const auto& own = caller.words();
     vulkan::AdoptInfo info;
     info.get_instance_proc_addr = own.get_instance_proc_addr;
