@@ -108,6 +108,7 @@ INSTANTIATE_TEST_SUITE_P(All, WorkingPlugin,
                          ::testing::Values(Working{"first_version", AliasVerdict::Aliased},
                                            Working{"second_version", AliasVerdict::Aliased},
                                            Working{"third_version", AliasVerdict::Aliased},
+                                           Working{"fourth_version", AliasVerdict::Aliased},
                                            Working{"newer_minor", AliasVerdict::Aliased},
                                            Working{"no_probes", AliasVerdict::Unknown},
                                            Working{"short_table", AliasVerdict::Unknown}),
@@ -134,6 +135,8 @@ constexpr Refused kRefused[] = {
     {"no_attach", "backend no_attach lacks the mandatory operation attach"},
     {"allocate_without_release",
      "backend allocate_without_release has one of allocate and release; it takes both or none"},
+    {"fence_import_without_wait",
+     "backend fence_import_without_wait has fence_import, and no fence_wait for what it imports"},
     {"fence_wait_without_release",
      "backend fence_wait_without_release has one of fence_wait and fence_release; it takes both or none"},
     {"no_name", "the backend's table has no name"},
@@ -141,7 +144,7 @@ constexpr Refused kRefused[] = {
     {"odd_name", "the backend is called \"Odd-Name\"; a name is made of a to z, 0 to 9 and _"},
     {"endless_name", "the backend's name is longer than 63 letters: it begins with \"xxxxxxxxxxxxxxxx\""},
     {"second_null", "there is a backend called null already, and a name stands for one"},
-    {"answers_null", "the backend offers nothing to a host of ABI version 1.2"},
+    {"answers_null", "the backend offers nothing to a host of ABI version 1.3"},
     {"no_symbol", "it is no backend: it exports no symbol causeway_backend_entry"},
     {"missing_library_function", "undefined symbol: nobody_has_this_function"},
     {"throws_exception",
@@ -194,8 +197,8 @@ TEST(UnrulyPlugin, IsNotBelievedMoreThanItsStructsHold) {
 TEST(PluginFolder, TakesTheGoodAndRefusesTheRestInTheOrderOfNames) {
   auto runtime = runtime_with(ABI_PLUGIN_FOLDER);
   EXPECT_THAT(beyond_builtin(runtime.backends()),
-              ElementsAre("first_version", "newer_minor", "no_probes", "second_version", "short_table",
-                          "third_version", "unruly"));
+              ElementsAre("first_version", "fourth_version", "newer_minor", "no_probes", "second_version",
+                          "short_table", "third_version", "unruly"));
   EXPECT_THAT(runtime.refused_backends(), SizeIs(std::size(kRefused)));
   for (const auto& backend : {"first_version", "newer_minor"}) {
     expect_works(runtime, backend, AliasVerdict::Aliased);

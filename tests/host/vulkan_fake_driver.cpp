@@ -21,9 +21,11 @@ Handle make_handle(std::uintptr_t number) {
   return reinterpret_cast<Handle>(number);
 }
 
-constexpr std::array<const char*, 4> kExtensions{
-    VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
-    VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME};
+constexpr std::array<const char*, 7> kExtensions{
+    VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,   VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
+    VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME,
+    VK_EXT_QUEUE_FAMILY_FOREIGN_EXTENSION_NAME, VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME,
+    VK_EXT_PHYSICAL_DEVICE_DRM_EXTENSION_NAME};
 
 VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice, VkPhysicalDeviceProperties* out) {
   *out = {};
@@ -38,15 +40,32 @@ VKAPI_ATTR void VKAPI_CALL properties2(VkPhysicalDevice device, VkPhysicalDevice
       reinterpret_cast<VkPhysicalDeviceExternalMemoryHostPropertiesEXT*>(next)
           ->minImportedHostPointerAlignment = 4096;
     }
+    if (next->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES) {
+      reinterpret_cast<VkPhysicalDeviceIDProperties*>(next)->deviceUUID[0] = driver.device_uuid;
+    }
+    if (next->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRM_PROPERTIES_EXT && driver.drm_node) {
+      auto& drm = *reinterpret_cast<VkPhysicalDeviceDrmPropertiesEXT*>(next);
+      drm.hasPrimary = VK_TRUE;
+      drm.primaryMajor = driver.drm_node->first;
+      drm.primaryMinor = driver.drm_node->second;
+    }
   }
+}
+VKAPI_ATTR VkResult VKAPI_CALL list_devices(VkInstance, std::uint32_t* count, VkPhysicalDevice* out) {
+  if (out != nullptr && *count > 0) {
+    *out = make_handle<VkPhysicalDevice>(0x20);
+  }
+  *count = 1;
+  return VK_SUCCESS;
 }
 VKAPI_ATTR VkResult VKAPI_CALL extensions(VkPhysicalDevice, const char*, std::uint32_t* count,
                                           VkExtensionProperties* out) {
-  for (std::size_t i = 0; out != nullptr && i < kExtensions.size(); ++i) {
+  const std::size_t offered = kExtensions.size() - (driver.drm_node ? 0 : 1);
+  for (std::size_t i = 0; out != nullptr && i < offered; ++i) {
     out[i] = {};
     plugin::copy_text(out[i].extensionName, kExtensions.at(i));
   }
-  *count = static_cast<std::uint32_t>(kExtensions.size());
+  *count = static_cast<std::uint32_t>(offered);
   return VK_SUCCESS;
 }
 VKAPI_ATTR void VKAPI_CALL memory_properties(VkPhysicalDevice, VkPhysicalDeviceMemoryProperties* out) {
@@ -183,6 +202,7 @@ PFN_vkVoidFunction find(std::string_view name) {
     return found;
   }
   static const auto table = std::to_array<std::pair<std::string_view, PFN_vkVoidFunction>>({
+      {"vkEnumeratePhysicalDevices", plain(&list_devices)},
       {"vkGetPhysicalDeviceProperties", plain(&properties)},
       {"vkGetPhysicalDeviceProperties2", plain(&properties2)},
       {"vkEnumerateDeviceExtensionProperties", plain(&extensions)},
@@ -243,8 +263,14 @@ cw_vulkan_adopt_v1 FakeDriver::words(bool host_pointer) {
 
 cw_vulkan_adopt_v1 FakeDriver::words_with_fences(std::uint32_t flags) {
   auto words = FakeDriver::words();
-  words.extension_count = static_cast<std::uint32_t>(kExtensions.size());
+  words.extension_count = 4;
   words.flags = flags;
+  return words;
+}
+
+cw_vulkan_adopt_v1 FakeDriver::words_with_images(std::uint32_t flags) {
+  auto words = words_with_fences(flags);
+  words.extension_count = 6;
   return words;
 }
 

@@ -3,8 +3,11 @@
 
 #include <causeway/vulkan_abi.h>
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 namespace causeway::test {
 
@@ -21,7 +24,10 @@ struct FakeDriver {
   VkResult buffer_fails = VK_SUCCESS;
   VkResult bind_fails = VK_SUCCESS;
   VkResult submit_fails = VK_SUCCESS;
-  bool exports = false;  ///< says that it exports
+  bool exports = false;          ///< says that it exports
+  std::uint8_t device_uuid = 1;  ///< the first byte; the others, and those of driverUUID, are 0
+  /// What VK_EXT_physical_device_drm says of its primary node, major and minor; empty: it has no extension.
+  std::optional<std::pair<std::int64_t, std::int64_t>> drm_node;
   /// Functions that it has besides, or instead; null for those that it leaves alone.
   PFN_vkVoidFunction (*more)(std::string_view name) = nullptr;
   /// A descriptor of so many bytes for vkGetMemoryFdKHR, or -1; empty: it succeeds and gives none.
@@ -38,6 +44,8 @@ struct FakeDriver {
   static cw_vulkan_adopt_v1 words(bool host_pointer = false);
   /// The same, with VK_KHR_external_semaphore_fd beside. flags: CW_VULKAN_ADOPT_ bits.
   static cw_vulkan_adopt_v1 words_with_fences(std::uint32_t flags);
+  /// The same, with images by modifier and VK_EXT_queue_family_foreign (FakeImage).
+  static cw_vulkan_adopt_v1 words_with_images(std::uint32_t flags);
 };
 
 }  // namespace causeway::test

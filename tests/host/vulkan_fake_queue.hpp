@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -31,14 +32,19 @@ struct FakeQueue {
   bool lost = false;          ///< every call that can answers VK_ERROR_DEVICE_LOST
   bool sync_fd = true;        ///< says that it imports and exports SYNC_FD
   bool exports_none = false;  ///< answers -1: the work is done
+  bool opaque = false;        ///< says that it shares timelines as OPAQUE_FD
+  VkResult opaque_import_fails = VK_SUCCESS;
   /// Asked for each failed import: does the driver close the descriptor?
   std::function<bool(VkResult)> closes = [](VkResult) { return false; };
 
   int semaphores = 0;  ///< alive
   int made = 0;        ///< in all
   int command_buffers = 0;
-  int imports = 0;
+  int imports = 0;  ///< as SYNC_FD, as the next
   int exports = 0;
+  int opaque_imports = 0;  ///< that succeeded
+  int opaque_exports = 0;
+  std::vector<std::string> mistakes;  ///< of the caller, by the specification
 
   /// All that was submitted is done.
   void run();

@@ -43,7 +43,7 @@ TEST_F(CoreBackendTable, WholeTableIsTaken) {
 
 TEST_F(CoreBackendTable, NullEntryAndNullTableAreRefused) {
   EXPECT_TRUE(fails_with(create({nullptr}), Errc::Incompatible));
-  EXPECT_TRUE(fails_with(create({&nothing}), Errc::Incompatible, {"1.2"}));
+  EXPECT_TRUE(fails_with(create({&nothing}), Errc::Incompatible, {"1.3"}));
 }
 
 TEST_F(CoreBackendTable, AnotherMajorVersionIsRefused) {

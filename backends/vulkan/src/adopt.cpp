@@ -70,7 +70,7 @@ Status check_extensions(const Context& context) {
       fmt::format("no memory can be imported into this device of {}: it needs "
                   "VK_KHR_external_memory_fd with VK_EXT_external_memory_dma_buf, or "
                   "VK_EXT_external_memory_host; offered by the driver but not in the list of enabled "
-                  "extensions: {}; not offered: {}",
+                  "extensions: {}; not offered: {}; vulkan::required_extensions() names what to enable",
                   context.name(), missing.empty() ? "none" : missing,
                   unavailable.empty() ? "none" : unavailable));
 }

@@ -64,6 +64,7 @@ Status CallerOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) 
   turn.imported.reserve(begin.wait_count);
   turn.waits.reserve(begin.wait_count);
   turn.taken = false;
+  turn.holds_nothing = (begin.flags & CW_ACCESS_NO_CONTENT) != 0;
   for (std::uint32_t i = 0; i < begin.wait_count; ++i) {
     auto wait = wait_for(begin.waits[i], begin.deadline_ns);
     if (!wait) {
@@ -120,7 +121,8 @@ Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
   out.buffer_count = static_cast<std::uint32_t>(transfer.acquire_buffers().size());
   out.image_count = static_cast<std::uint32_t>(transfer.acquire_images().size());
   out.acquire_buffers = turn.acquires ? transfer.acquire_buffers().data() : nullptr;
-  out.acquire_images = turn.acquires ? transfer.acquire_images().data() : nullptr;
+  const auto images = turn.holds_nothing ? transfer.first_images() : transfer.acquire_images();
+  out.acquire_images = turn.acquires ? images.data() : nullptr;
   out.release_buffers = turn.releases ? transfer.release_buffers().data() : nullptr;
   out.release_images = turn.releases ? transfer.release_images().data() : nullptr;
   return {};

@@ -27,18 +27,34 @@ EnabledParts enabled_parts(const Context& context) noexcept {
           .semaphore_fd = context.extensions.has(VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME)};
 }
 
+namespace {
+
+VkExternalSemaphoreFeatureFlags semaphore_features(const Context& context, VkSemaphoreType type,
+                                                   VkExternalSemaphoreHandleTypeFlagBits handle) {
+  const VkSemaphoreTypeCreateInfo kind{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr, type, 0};
+  const VkPhysicalDeviceExternalSemaphoreInfo which{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO,
+                                                    type == VK_SEMAPHORE_TYPE_TIMELINE ? &kind : nullptr,
+                                                    handle};
+  VkExternalSemaphoreProperties answer{VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES, nullptr, 0, 0, 0};
+  context.instance_api.GetPhysicalDeviceExternalSemaphoreProperties(context.physical.handle, &which, &answer);
+  return answer.externalSemaphoreFeatures;
+}
+
+}  // namespace
+
 void learn_habits(Context& context) {
   if (context.extensions.has(VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME)) {
-    const VkPhysicalDeviceExternalSemaphoreInfo which{
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO, nullptr,
-        VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT};
-    VkExternalSemaphoreProperties answer{VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES, nullptr, 0, 0, 0};
-    context.instance_api.GetPhysicalDeviceExternalSemaphoreProperties(context.physical.handle, &which,
-                                                                      &answer);
-    context.imports_sync_fd =
-        (answer.externalSemaphoreFeatures & VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT) != 0;
-    context.exports_sync_fd =
-        (answer.externalSemaphoreFeatures & VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT) != 0;
+    const auto sync_fd =
+        semaphore_features(context, VK_SEMAPHORE_TYPE_BINARY, VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT);
+    context.imports_sync_fd = (sync_fd & VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT) != 0;
+    context.exports_sync_fd = (sync_fd & VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT) != 0;
+    if (context.timeline) {
+      constexpr VkExternalSemaphoreFeatureFlags kBoth =
+          VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT | VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT;
+      context.shares_timelines = (semaphore_features(context, VK_SEMAPHORE_TYPE_TIMELINE,
+                                                     VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT) &
+                                  kBoth) == kBoth;
+    }
     if (context.imports_sync_fd && (context.submits || context.takes_turns)) {
       context.semaphore_habit = FdHabit::learn_of_semaphores(context);
     }

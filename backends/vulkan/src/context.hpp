@@ -52,6 +52,8 @@ struct Context {
   FdHabit semaphore_habit;       ///< the same for imports of semaphores
   bool imports_sync_fd = false;  ///< SYNC_FD, into binary semaphores
   bool exports_sync_fd = false;
+  /// Timeline semaphores go to other devices of the same driver, and come from them, as OPAQUE_FD.
+  bool shares_timelines = false;
   bool imports_memfd = false;  ///< a plain memfd was imported as DMA_BUF when the device was opened
 
   /// Shown in errors: "llvmpipe (LLVM 15.0.6, 256 bits)".

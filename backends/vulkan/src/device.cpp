@@ -73,12 +73,17 @@ cw_vulkan_view_v1 make_view(const Context& context, const cw_attach_info& info) 
 }
 
 const cw_vulkan_device_v1 kDeviceInterface{
-    sizeof(cw_vulkan_device_v1), 0, [](cw_device* device, cw_vulkan_handles_v1* out) {
+    sizeof(cw_vulkan_device_v1), 0,
+    [](cw_device* device, cw_vulkan_handles_v1* out) {
       auto found = plugin::sized<cw_vulkan_handles_v1>();
       reinterpret_cast<const Device*>(device)->handles(found);
       const std::uint32_t room = out->struct_size;
       std::memcpy(out, &found, std::min<std::size_t>(room, sizeof(found)));
       out->struct_size = room;
+    },
+    [](cw_device* device, std::uint32_t step) {
+      const bool known = step == CW_VULKAN_IMPORT_DMA_BUF || step == CW_VULKAN_IMPORT_HOST_POINTER;
+      reinterpret_cast<Device*>(device)->pin_import(known ? step : CW_VULKAN_IMPORT_ANY);
     }};
 
 }  // namespace
@@ -163,11 +168,17 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
   made->view.attachment = reinterpret_cast<cw_attachment*>(made.get());
   made->view.sync = &sync_interface();
 
+  const std::uint32_t pinned = pinned_;
   // An image where that is possible. Where it is not, LINEAR memory is as good as a buffer; any other
   // arrangement means something to an image alone.
   Status image_status;
   if (info.image.format != 0) {
-    const auto wish = image_wish(*context_, info.image, info.usage);
+    const auto wish =
+        pinned == CW_VULKAN_IMPORT_HOST_POINTER
+            ? Result<ImageWish>(Error(Errc::Unsupported, "attach",
+                                      "images come in as dma-bufs, and the device's imports are "
+                                      "pinned to host pointers"))
+            : image_wish(*context_, info.image, info.usage);
     auto image = wish ? import_image(*context_, *wish, info) : Result<ImportedImage>(wish.error());
     if (image) {
       made->view.kind = CW_VULKAN_IMAGE;
@@ -183,7 +194,7 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
     }
   }
   for (std::uint32_t i = 0; i < info.object_count; ++i) {
-    auto buffer = import_buffer(*context_, info.objects[i], checked[i]);
+    auto buffer = import_buffer(*context_, info.objects[i], checked[i], pinned);
     if (!buffer) {
       return watched(std::move(buffer.error()).within(fmt::format("object {}", i))).error();
     }
@@ -247,6 +258,18 @@ Status Device::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
 
 Status Device::fence_export(const cw_fence& fence, cw_fence& out) {
   return watched(order_->fence_export(fence, out));
+}
+
+Status Device::fence_import(Device& giver, const cw_fence& fence, cw_fence& out) {
+  // Asked in this order: what cannot be shared need not be hurried. Whose loss it is stays apart.
+  auto status = watched(order_->fence_import(*giver.order_, fence, out));
+  if (status) {
+    status = giver.watched(giver.order_->flush(fence));  // what nobody submits is waited for without end
+    if (!status) {
+      order_->fence_release(out);
+    }
+  }
+  return status;
 }
 
 Status Device::wait_idle(std::int64_t deadline_ns) {

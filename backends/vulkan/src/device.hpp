@@ -51,11 +51,13 @@ public:
 
   Status fence_wait(const cw_fence& fence, std::int64_t deadline_ns);
   Status fence_export(const cw_fence& fence, cw_fence& out);
+  Status fence_import(Device& giver, const cw_fence& fence, cw_fence& out);
   void fence_release(const cw_fence& fence) noexcept { order_->fence_release(fence); }
   Status wait_idle(std::int64_t deadline_ns);
 
   void handles(cw_vulkan_handles_v1& out) const noexcept;
   Status take_turn(Attachment& attachment, cw_vulkan_turn_v1& out);
+  void pin_import(std::uint32_t step) noexcept { pinned_ = step; }
   [[nodiscard]] const Context& context() const noexcept { return *context_; }
 
 private:
@@ -66,6 +68,7 @@ private:
   std::unique_ptr<Order> order_;  ///< this and the prober go before their context
   Prober prober_;
   std::atomic<bool> lost_ = false;  ///< seen by whichever thread waits
+  std::atomic<std::uint32_t> pinned_ = CW_VULKAN_IMPORT_ANY;
 };
 
 }  // namespace causeway::vulkan_backend

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "extensions.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "vk_error.hpp"
 
@@ -27,7 +30,10 @@ std::span<const char* const> known_extensions() noexcept {
   return kKnown;
 }
 
-Result<std::vector<const char*>> wanted_extensions(const InstanceApi& api, VkPhysicalDevice physical_device) {
+namespace {
+
+Result<std::vector<VkExtensionProperties>> list_extensions(const InstanceApi& api,
+                                                           VkPhysicalDevice physical_device) {
   std::vector<VkExtensionProperties> offered;
   VkResult result = VK_INCOMPLETE;
   while (result == VK_INCOMPLETE) {  // the list may grow between the two calls
@@ -42,16 +48,70 @@ Result<std::vector<const char*>> wanted_extensions(const InstanceApi& api, VkPhy
   if (result != VK_SUCCESS) {
     return vk_error("vkEnumerateDeviceExtensionProperties", result, "listing the device's extensions");
   }
+  return offered;
+}
+
+bool has(std::span<const VkExtensionProperties> list, std::string_view name) {
+  return std::any_of(list.begin(), list.end(), [name](const VkExtensionProperties& one) {
+    return std::string_view(one.extensionName) == name;
+  });
+}
+
+bool has(std::span<const char* const> list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+constexpr auto kByDmaBuf = std::to_array<const char*>(
+    {VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME});
+
+}  // namespace
+
+Result<bool> offers(const InstanceApi& api, VkPhysicalDevice physical_device, std::string_view name) {
+  const auto offered = list_extensions(api, physical_device);
+  return offered ? Result<bool>(has(*offered, name)) : offered.error();
+}
+
+Result<std::vector<const char*>> wanted_extensions(const InstanceApi& api, VkPhysicalDevice physical_device) {
+  const auto offered = list_extensions(api, physical_device);
+  if (!offered) {
+    return offered.error();
+  }
   std::vector<const char*> wanted;
-  for (const char* name : kKnown) {
-    const auto is_it = [name](const VkExtensionProperties& one) {
-      return std::string_view(one.extensionName) == name;
-    };
-    if (std::any_of(offered.begin(), offered.end(), is_it)) {
-      wanted.push_back(name);
+  std::copy_if(kKnown.begin(), kKnown.end(), std::back_inserter(wanted),
+               [&](const char* name) { return has(*offered, name); });
+  return wanted;
+}
+
+std::vector<const char*> required_extensions(std::span<const char* const> offered) {
+  if (std::all_of(kByDmaBuf.begin(), kByDmaBuf.end(), [&](const char* name) { return has(offered, name); })) {
+    return {kByDmaBuf.begin(), kByDmaBuf.end()};
+  }
+  if (has(offered, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) {
+    return {VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME};
+  }
+  return {};
+}
+
+std::string missing_for_import(std::span<const char* const> there) {
+  std::string missing;
+  for (const char* name : {kByDmaBuf[0], kByDmaBuf[1], VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME}) {
+    if (!has(there, name)) {
+      missing += fmt::format("{}{}", missing.empty() ? "" : ", ", name);
     }
   }
-  return wanted;
+  return fmt::format("it needs {} with {}, or {}, and it lacks {}", kByDmaBuf[0], kByDmaBuf[1],
+                     VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, missing);
+}
+
+FeatureChain::FeatureChain(std::span<const char* const> extensions) {
+  void** tail = &ycbcr.pNext;
+  if (has(extensions, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME)) {
+    *tail = &timeline;
+    tail = &timeline.pNext;
+  }
+  if (has(extensions, VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME)) {
+    *tail = &sync2;
+  }
 }
 
 ExtensionSet::ExtensionSet(std::span<const char* const> names) : names_(names.begin(), names.end()) {

@@ -21,6 +21,31 @@ namespace causeway::vulkan_backend {
 [[nodiscard]] Result<std::vector<const char*>> wanted_extensions(const InstanceApi& api,
                                                                  VkPhysicalDevice physical_device);
 
+/// Whether a physical device offers an extension, of whatever use.
+[[nodiscard]] Result<bool> offers(const InstanceApi& api, VkPhysicalDevice physical_device,
+                                  std::string_view name);
+
+/// Those of the offered ones without which a device cannot be adopted; empty if nothing can be imported.
+[[nodiscard]] std::vector<const char*> required_extensions(std::span<const char* const> offered);
+/// "it needs …, and it lacks …": why nothing can be imported with these.
+[[nodiscard]] std::string missing_for_import(std::span<const char* const> there);
+
+/// The features that go with extensions, chained for vkGetPhysicalDeviceFeatures2, which fills them, and for
+/// vkCreateDevice. One whose extension is not among these is left out of the chain, and false.
+struct FeatureChain {
+  explicit FeatureChain(std::span<const char* const> extensions);
+  FeatureChain(const FeatureChain&) = delete;  // it points into itself
+  FeatureChain& operator=(const FeatureChain&) = delete;
+
+  VkPhysicalDeviceTimelineSemaphoreFeatures timeline{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, nullptr, VK_FALSE};
+  VkPhysicalDeviceSynchronization2Features sync2{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
+                                                 nullptr, VK_FALSE};
+  VkPhysicalDeviceSamplerYcbcrConversionFeatures ycbcr{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_YCBCR_CONVERSION_FEATURES, nullptr, VK_FALSE};
+  VkPhysicalDeviceFeatures2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &ycbcr, {}};
+};
+
 /// The extensions enabled on a device. Vulkan cannot be asked for them, so they are kept.
 class ExtensionSet {
 public:

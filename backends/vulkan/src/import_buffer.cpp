@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "import_buffer.hpp"
 
+#include <causeway/vulkan_abi.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "vk_error.hpp"
 
@@ -149,23 +153,36 @@ Status ImportedBuffer::bind(Memory memory, ImportPath path) {
 }
 
 Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& object,
-                                     const CheckedObject& checked) {
-  auto first = by_dma_buf(context, object, checked);
-  if (first || first.error().code() == Errc::DeviceLost) {
-    return first;
+                                     const CheckedObject& checked, std::uint32_t pinned) {
+  struct Step {
+    std::uint32_t pin;
+    const char* way;
+    Result<ImportedBuffer> (*import)(const Context&, const cw_object&, const CheckedObject&);
+  };
+  constexpr std::array<Step, 2> kLadder{
+      {{CW_VULKAN_IMPORT_DMA_BUF, "as a dma-buf", &by_dma_buf},
+       {CW_VULKAN_IMPORT_HOST_POINTER, "by host pointer", &by_host_pointer}}};
+  std::optional<Error> decisive;
+  std::string reasons;
+  for (const auto& step : kLadder) {
+    reasons += fmt::format("; {}: ", step.way);
+    if (pinned != CW_VULKAN_IMPORT_ANY && pinned != step.pin) {
+      reasons += "left out, since the device's imports are pinned to another step";
+      continue;
+    }
+    auto imported = step.import(context, object, checked);
+    if (imported || imported.error().code() == Errc::DeviceLost) {
+      return imported;
+    }
+    reasons += imported.error().detail();
+    // What a program should branch on is the reason of the step that came furthest: running out of something
+    // beats not being possible.
+    if (!decisive || decisive->code() == Errc::Unsupported) {
+      decisive = std::move(imported.error());
+    }
   }
-  auto second = by_host_pointer(context, object, checked);
-  if (second || second.error().code() == Errc::DeviceLost) {
-    return second;
-  }
-  // What a program should branch on is the reason of the step that came furthest: running out of something
-  // beats not being possible.
-  const bool first_counts = first.error().code() != Errc::Unsupported;
-  const Error& decisive = first_counts ? first.error() : second.error();
-  return Error(decisive.code(), decisive.operation(),
-               fmt::format("{} cannot import it; as a dma-buf: {}; by host pointer: {}", context.name(),
-                           first.error().detail(), second.error().detail()),
-               decisive.system_errno());
+  return Error(decisive->code(), decisive->operation(),
+               fmt::format("{} cannot import it{}", context.name(), reasons), decisive->system_errno());
 }
 
 }  // namespace causeway::vulkan_backend

@@ -56,9 +56,10 @@ private:
   ImportPath path_ = ImportPath::DmaBuf;
 };
 
-/// Imports one object: as dma-buf if that goes, else by its CPU address. A failure says why each did not go.
-/// Errors: Unsupported, OutOfMemory, OutOfFds, DeviceLost.
+/// Imports one object: as dma-buf if that goes, else by its CPU address; or by the one step that it was
+/// pinned to (CW_VULKAN_IMPORT_). A failure says why each did not go. Errors: Unsupported, OutOfMemory,
+/// OutOfFds, DeviceLost.
 [[nodiscard]] Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& object,
-                                                   const CheckedObject& checked);
+                                                   const CheckedObject& checked, std::uint32_t pinned);
 
 }  // namespace causeway::vulkan_backend

@@ -128,13 +128,29 @@ Status Order::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
   if (timeline == nullptr) {
     return unknown_fence("fence_wait", fence);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    if (auto status = flush_locked(fence); !status) {
-      return status;
-    }
+  if (auto status = flush(fence); !status) {
+    return status;
   }
   return timeline->wait(fence.value, deadline_ns);
+}
+
+Status Order::flush(const cw_fence& fence) {
+  const std::lock_guard lock(mutex_);
+  return flush_locked(fence);
+}
+
+Status Order::fence_import(const Order& giver, const cw_fence& fence, cw_fence& out) {
+  const auto theirs = giver.timelines_.find(fence.handle);
+  if (theirs == nullptr) {
+    return unknown_fence("fence_import", fence);
+  }
+  auto ours = peers_.import(giver.context_, theirs);
+  if (!ours) {
+    return std::move(ours.error());
+  }
+  timelines_.hold(*ours);
+  out = cw_fence{sizeof(cw_fence), CW_FENCE_DEVICE, -1, 0, (*ours)->handle(), fence.value};
+  return {};
 }
 
 Status Order::fence_export(const cw_fence& fence, cw_fence& out) {

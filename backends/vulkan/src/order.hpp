@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "context.hpp"
+#include "peer_timelines.hpp"
 #include "semaphore_pool.hpp"
 #include "timeline.hpp"
 #include "transfer.hpp"
@@ -36,6 +37,7 @@ struct AttachmentOrder {
     std::vector<VkSemaphoreSubmitInfo> waits;
     std::vector<VkSemaphore> imported;  ///< those of the waits that are ours
     VkSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};
+    bool holds_nothing = false;  ///< nobody has written to the memory yet
     bool acquires = false;
     bool releases = false;
     bool taken = false;
@@ -70,7 +72,8 @@ class Order {
 public:
   [[nodiscard]] static Result<std::unique_ptr<Order>> create(const Context& context);
 
-  explicit Order(const Context& context) : context_(context), timelines_(context), semaphores_(context) {}
+  explicit Order(const Context& context)
+      : context_(context), timelines_(context), peers_(context, timelines_), semaphores_(context) {}
   Order(const Order&) = delete;
   Order& operator=(const Order&) = delete;
   virtual ~Order() = default;
@@ -89,6 +92,12 @@ public:
   /// Puts a batch without commands on the queue. Errors: Unsupported (no SYNC_FD, or not permitted),
   /// DeviceLost, OutOfMemory.
   [[nodiscard]] Status fence_export(const cw_fence& fence, cw_fence& out);
+  /// A fence of this device for the point that another device's fence stands for: its queue waits for it
+  /// without the kernel in between. That fence is submitted already (flush). Errors: Unsupported,
+  /// OutOfMemory, OutOfFds, DeviceLost.
+  [[nodiscard]] Status fence_import(const Order& giver, const cw_fence& fence, cw_fence& out);
+  /// What was promised by the fence and put off goes to the queue now. Errors: DeviceLost, OutOfMemory.
+  [[nodiscard]] Status flush(const cw_fence& fence);
   void fence_release(const cw_fence& fence) noexcept { timelines_.release(fence.handle); }
 
 protected:
@@ -122,6 +131,7 @@ protected:
 
   const Context& context_;
   Timelines timelines_;
+  PeerTimelines peers_;
   std::mutex mutex_;  ///< semaphores_, batches_ and what a kind adds: fence_export comes from any thread
   SemaphorePool semaphores_;
 

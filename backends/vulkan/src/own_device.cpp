@@ -7,6 +7,7 @@
 #include <cctype>
 #include <string>
 
+#include "drm_node.hpp"
 #include "loader.hpp"
 #include "validation.hpp"
 #include "vk_error.hpp"
@@ -82,7 +83,8 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-Result<PhysicalDevice> choose(const std::vector<PhysicalDevice>& devices, std::string_view id) {
+Result<PhysicalDevice> choose(const InstanceApi& api, const std::vector<PhysicalDevice>& devices,
+                              std::string_view id) {
   if (devices.empty()) {
     return Error(Errc::NotFound, "vkEnumeratePhysicalDevices",
                  "this machine has no Vulkan device of version 1.1 or later: no driver is installed or none "
@@ -92,6 +94,18 @@ Result<PhysicalDevice> choose(const std::vector<PhysicalDevice>& devices, std::s
     return *std::max_element(devices.begin(), devices.end(), [](const auto& a, const auto& b) {
       return rank(a.properties.deviceType) < rank(b.properties.deviceType);
     });
+  }
+  if (id.front() == '/') {
+    std::vector<VkPhysicalDevice> handles;
+    for (const auto& device : devices) {
+      handles.push_back(device.handle);
+    }
+    const auto found = find_by_node(api, handles, std::string(id));
+    if (!found) {
+      return found.error();
+    }
+    return *std::find_if(devices.begin(), devices.end(),
+                         [&](const auto& device) { return device.handle == *found; });
   }
   std::string names;
   for (const auto& device : devices) {
@@ -121,30 +135,16 @@ Status make_device(Context& context) {
 
   // A feature must be asked for beside its extension, and asking for one that is not there fails
   // (VUID-VkDeviceCreateInfo-pNext, Features).
-  VkPhysicalDeviceTimelineSemaphoreFeatures timeline{
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, nullptr, VK_FALSE};
-  VkPhysicalDeviceSynchronization2Features sync2{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES,
-                                                 nullptr, VK_FALSE};
-  VkPhysicalDeviceSamplerYcbcrConversionFeatures ycbcr{
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_YCBCR_CONVERSION_FEATURES, nullptr, VK_FALSE};
-  VkPhysicalDeviceFeatures2 features{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &ycbcr, {}};
-  void** tail = &ycbcr.pNext;
-  if (context.extensions.has(VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME)) {
-    *tail = &timeline;
-    tail = &timeline.pNext;
-  }
-  if (context.extensions.has(VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME)) {
-    *tail = &sync2;
-  }
-  context.instance_api.GetPhysicalDeviceFeatures2(context.physical.handle, &features);
-  features.features = {};  // of the core features none is needed
+  FeatureChain features(context.physical.offered);
+  context.instance_api.GetPhysicalDeviceFeatures2(context.physical.handle, &features.all);
+  features.all.features = {};  // of the core features none is needed
 
   const float priority = 1.0F;
   const VkDeviceQueueCreateInfo queue{
       VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, nullptr, 0, context.queue_family, 1, &priority};
   const auto names = context.extensions.pointers();
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
-  info.pNext = &features;
+  info.pNext = &features.all;
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
   info.enabledExtensionCount = static_cast<std::uint32_t>(names.size());
@@ -155,7 +155,7 @@ Status make_device(Context& context) {
       result != VK_SUCCESS) {
     return vk_error("vkCreateDevice", result, fmt::format("making a device on {}", context.name()));
   }
-  context.timeline = timeline.timelineSemaphore != VK_FALSE;
+  context.timeline = features.timeline.timelineSemaphore != VK_FALSE;
   auto api = load_device(context.instance_api, device, enabled_parts(context));
   if (!api) {
     return std::move(api.error());  // a driver without the core commands: its device is lost to us
@@ -191,7 +191,7 @@ Result<std::unique_ptr<Context>> open_own_device(plugin::Host host, std::string_
   if (!devices) {
     return std::move(devices.error());
   }
-  auto chosen = choose(*devices, id);
+  auto chosen = choose(context->instance_api, *devices, id);
   if (!chosen) {
     return std::move(chosen.error());
   }

@@ -160,13 +160,14 @@ Status OwnQueueOrder::begin(AttachmentOrder& order, const cw_access_begin& begin
     return status;
   }
   const bool acquires = order.turns == 0 && !order.owned;
+  const VkCommandBuffer taking_over = order.commands.acquire((begin.flags & CW_ACCESS_NO_CONTENT) != 0);
   constexpr auto kAttempt = "submitting what an access waits for";
   Status status;
   if (ends_pending_ && acquires && waits_for_itself_only()) {
     // The releases and this acquire, barriers over all commands, order more than the semaphore would.
-    status = submit_ends(order.commands.acquire(), kAttempt);
+    status = submit_ends(taking_over, kAttempt);
   } else if (acquires || !batch_.waits.empty()) {
-    const std::array<VkCommandBuffer, 1> acquire{acquires ? order.commands.acquire() : VK_NULL_HANDLE};
+    const std::array<VkCommandBuffer, 1> acquire{acquires ? taking_over : VK_NULL_HANDLE};
     const std::span<const VkCommandBuffer> commands(acquire.data(), acquires ? 1 : 0);
     status = timeline_ == nullptr ? submit(batch_, commands, VK_NULL_HANDLE, kAttempt)
                                   : submit_ends(VK_NULL_HANDLE, kAttempt);

@@ -19,6 +19,11 @@ bool PhysicalDevice::offers(std::string_view extension) const noexcept {
   return std::find(offered.begin(), offered.end(), extension) != offered.end();
 }
 
+bool PhysicalDevice::same_driver(const PhysicalDevice& other) const noexcept {
+  return std::ranges::equal(ids.deviceUUID, other.ids.deviceUUID) &&
+         std::ranges::equal(ids.driverUUID, other.ids.driverUUID);
+}
+
 Result<std::uint32_t> PhysicalDevice::pick_queue_family() const {
   // Graphics and compute queues can do transfers whether they say so or not (VkQueueFlagBits).
   constexpr VkQueueFlags kPreferences[] = {VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT, VK_QUEUE_COMPUTE_BIT,
@@ -70,6 +75,8 @@ Result<PhysicalDevice> inspect(const InstanceApi& api, VkPhysicalDevice handle, 
   VkPhysicalDeviceProperties2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, nullptr, {}};
   VkPhysicalDeviceMaintenance3Properties limits{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
                                                 nullptr, 0, 0};
+  device.ids.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
+  limits.pNext = &device.ids;
   all.pNext = &limits;
   VkPhysicalDeviceExternalMemoryHostPropertiesEXT host{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT, nullptr, 0};
@@ -84,6 +91,7 @@ Result<PhysicalDevice> inspect(const InstanceApi& api, VkPhysicalDevice handle, 
     all.pNext = &driver;
   }
   api.GetPhysicalDeviceProperties2(handle, &all);
+  device.ids.pNext = nullptr;
   device.max_allocation = limits.maxMemoryAllocationSize;
   device.host_pointer_align = host.minImportedHostPointerAlignment;
   device.driver_id = driver.driverID;
@@ -104,8 +112,7 @@ Result<PhysicalDevice> inspect(const InstanceApi& api, VkPhysicalDevice handle, 
   return device;
 }
 
-Result<std::vector<PhysicalDevice>> list_physical_devices(const InstanceApi& api, VkInstance instance,
-                                                          std::uint32_t instance_version) {
+Result<std::vector<VkPhysicalDevice>> list_handles(const InstanceApi& api, VkInstance instance) {
   std::vector<VkPhysicalDevice> handles;
   VkResult result = VK_INCOMPLETE;
   while (result == VK_INCOMPLETE) {
@@ -121,9 +128,18 @@ Result<std::vector<PhysicalDevice>> list_physical_devices(const InstanceApi& api
   if (result != VK_SUCCESS && result != VK_ERROR_INITIALIZATION_FAILED) {
     return vk_error("vkEnumeratePhysicalDevices", result, "listing the devices");
   }
+  return handles;
+}
+
+Result<std::vector<PhysicalDevice>> list_physical_devices(const InstanceApi& api, VkInstance instance,
+                                                          std::uint32_t instance_version) {
+  const auto handles = list_handles(api, instance);
+  if (!handles) {
+    return handles.error();
+  }
   std::vector<PhysicalDevice> devices;
-  for (std::uint32_t index = 0; index < handles.size(); ++index) {
-    auto device = inspect(api, handles[index], index, instance_version);
+  for (std::uint32_t index = 0; index < handles->size(); ++index) {
+    auto device = inspect(api, (*handles)[index], index, instance_version);
     if (device) {
       devices.push_back(std::move(*device));
     } else if (device.error().code() != Errc::Unsupported) {

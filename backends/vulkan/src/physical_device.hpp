@@ -24,12 +24,16 @@ struct PhysicalDevice {
   VkDriverId driver_id{};            ///< 0 where the driver does not say (before Vulkan 1.2)
   std::string driver;
   std::string driver_version;
+  VkPhysicalDeviceIDProperties ids{};  ///< what has to be equal for opaque descriptors to be exchanged
   VkDeviceSize max_allocation = 0;
   VkDeviceSize host_pointer_align = 0;  ///< 0 without VK_EXT_external_memory_host
 
   /// Works with the CPU, through ordinary mappings of the memory: lavapipe.
   [[nodiscard]] bool on_cpu() const noexcept;
   [[nodiscard]] bool offers(std::string_view extension) const noexcept;
+  /// Whether the two may exchange opaque descriptors: one device, under one build of one driver
+  /// (section 12.2.1, External Handle Types Compatibility).
+  [[nodiscard]] bool same_driver(const PhysicalDevice& other) const noexcept;
   /// The queue family to make a queue of: one for graphics and compute, else one for compute, else one for
   /// transfers. Errors: Unsupported.
   [[nodiscard]] Result<std::uint32_t> pick_queue_family() const;
@@ -41,6 +45,9 @@ struct PhysicalDevice {
 /// Asks everything. instance_version: of the VkApplicationInfo. Errors: Unsupported (older than Vulkan 1.1).
 [[nodiscard]] Result<PhysicalDevice> inspect(const InstanceApi& api, VkPhysicalDevice handle,
                                              std::uint32_t index, std::uint32_t instance_version);
+
+/// The handles of all that the instance has.
+[[nodiscard]] Result<std::vector<VkPhysicalDevice>> list_handles(const InstanceApi& api, VkInstance instance);
 
 /// All that the instance has; one that is too old is left out.
 [[nodiscard]] Result<std::vector<PhysicalDevice>> list_physical_devices(const InstanceApi& api,

@@ -63,7 +63,10 @@ Status Timeline::wait(std::uint64_t point, std::int64_t deadline_ns) const {
 }
 
 Status Timeline::make() {
-  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, nullptr,
+  const VkExportSemaphoreCreateInfo shared{VK_STRUCTURE_TYPE_EXPORT_SEMAPHORE_CREATE_INFO, nullptr,
+                                           VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT};
+  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                       context_.shares_timelines ? &shared : nullptr,
                                        VK_SEMAPHORE_TYPE_TIMELINE, 0};
   const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
   const VkResult result = context_.api.CreateSemaphore(context_.device, &info, nullptr, &semaphore_);
@@ -71,6 +74,35 @@ Status Timeline::make() {
     semaphore_ = VK_NULL_HANDLE;
     return vk_error("vkCreateSemaphore", result, "making a timeline semaphore");
   }
+  return {};
+}
+
+Result<UniqueFd> Timeline::share() const {
+  const VkSemaphoreGetFdInfoKHR info{VK_STRUCTURE_TYPE_SEMAPHORE_GET_FD_INFO_KHR, nullptr, semaphore_,
+                                     VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT};
+  int fd = -1;
+  const VkResult result = context_.api.GetSemaphoreFdKHR(context_.device, &info, &fd);
+  if (result != VK_SUCCESS) {
+    return vk_error("vkGetSemaphoreFdKHR", result, "exporting a timeline semaphore to another device");
+  }
+  return UniqueFd(fd);
+}
+
+Status Timeline::become(UniqueFd shared) {
+  // OPAQUE_FD knows the permanent import: the semaphore is from now on the one of the other device
+  // (VkImportSemaphoreFdInfoKHR). The descriptor is the driver's on success alone.
+  const VkImportSemaphoreFdInfoKHR info{
+      VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR,  nullptr,     semaphore_, 0,
+      VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT, shared.get()};
+  const VkResult result = context_.api.ImportSemaphoreFdKHR(context_.device, &info);
+  if (result != VK_SUCCESS) {
+    if (context_.semaphore_habit.after(result) != FdHabit::Answer::Leaves) {
+      static_cast<void>(shared.release());  // closed already, or not known to be: better one too many open
+    }
+    return vk_error("vkImportSemaphoreFdKHR", result, "importing another device's timeline semaphore");
+  }
+  static_cast<void>(shared.release());
+  foreign_ = true;
   return {};
 }
 
@@ -117,6 +149,7 @@ Status Timelines::wait_all(std::int64_t deadline_ns) const {
       }
     }
   }
+  std::erase_if(all, [](const auto& timeline) { return timeline->foreign(); });
   for (const auto& timeline : all) {
     if (auto status = timeline->wait(timeline->promised(), deadline_ns); !status) {
       return status;

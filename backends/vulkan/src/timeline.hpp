@@ -4,6 +4,7 @@
 #include <vulkan/vulkan_core.h>
 
 #include <atomic>
+#include <causeway/fd.hpp>
 #include <causeway/result.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +29,13 @@ public:
 
   /// Once, before it is used. Errors: OutOfMemory, DeviceLost.
   [[nodiscard]] Status make();
+  /// A descriptor of the semaphore for another device of the same driver (OPAQUE_FD), where the device shares
+  /// timelines. Errors: OutOfFds, OutOfMemory.
+  [[nodiscard]] Result<UniqueFd> share() const;
+  /// Lets it be the semaphore behind such a descriptor from now on. Errors: Unsupported, OutOfMemory.
+  [[nodiscard]] Status become(UniqueFd shared);
+  /// Whether it did: another device signals its points.
+  [[nodiscard]] bool foreign() const noexcept { return foreign_; }
 
   [[nodiscard]] VkSemaphore semaphore() const noexcept { return semaphore_; }
   /// cw_fence::handle of its points.
@@ -45,6 +53,7 @@ private:
   const std::uint64_t handle_;
   VkSemaphore semaphore_ = VK_NULL_HANDLE;
   std::atomic<std::uint64_t> promised_ = 0;
+  std::atomic<bool> foreign_ = false;
 };
 
 /// The timelines of a device, found by the handles that its fences bear. One stays for as long as somebody
@@ -62,7 +71,7 @@ public:
   /// A fence more, a fence less.
   void hold(const std::shared_ptr<Timeline>& timeline);
   void release(std::uint64_t handle) noexcept;
-  /// For every point that was promised so far. Errors: TimedOut, DeviceLost, OutOfMemory.
+  /// For every point that this device promised so far. Errors: TimedOut, DeviceLost, OutOfMemory.
   [[nodiscard]] Status wait_all(std::int64_t deadline_ns) const;
 
 private:

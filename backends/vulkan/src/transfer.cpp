@@ -65,40 +65,51 @@ Transfer::Transfer(const Context& context, const cw_vulkan_view_v1& of, bool wri
       (acquire ? acquire_images_ : release_images_).push_back(image);
     }
   }
+  first_images_ = acquire_images_;
+  for (auto& one : first_images_) {
+    one.oldLayout = VK_IMAGE_LAYOUT_UNDEFINED;
+  }
 }
 
-void Transfer::record(VkCommandBuffer commands, bool acquire) const {
-  std::vector<VkBufferMemoryBarrier> buffers;
-  std::vector<VkImageMemoryBarrier> images;
-  for (const auto& one : acquire ? acquire_buffers_ : release_buffers_) {
-    buffers.push_back(older(one));
+void Transfer::record(VkCommandBuffer commands, std::span<const VkBufferMemoryBarrier2> buffers,
+                      std::span<const VkImageMemoryBarrier2> images, bool to_host) const {
+  std::vector<VkBufferMemoryBarrier> older_buffers;
+  std::vector<VkImageMemoryBarrier> older_images;
+  for (const auto& one : buffers) {
+    older_buffers.push_back(older(one));
   }
-  for (const auto& one : acquire ? acquire_images_ : release_images_) {
-    images.push_back(older(one));
+  for (const auto& one : images) {
+    older_images.push_back(older(one));
   }
   // What the CPU wrote before a submission needs no barrier (section 7.9, Host Write Ordering Guarantees).
-  const VkMemoryBarrier to_host{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_MEMORY_WRITE_BIT,
-                                VK_ACCESS_HOST_READ_BIT};
+  const VkMemoryBarrier host{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_MEMORY_WRITE_BIT,
+                             VK_ACCESS_HOST_READ_BIT};
   context_.api.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
-                                  acquire ? VK_PIPELINE_STAGE_ALL_COMMANDS_BIT
-                                          : VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT,
-                                  0, acquire ? 0 : 1, &to_host, static_cast<std::uint32_t>(buffers.size()),
-                                  buffers.data(), static_cast<std::uint32_t>(images.size()), images.data());
+                                  to_host ? VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT
+                                          : VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+                                  0, to_host ? 1 : 0, &host, static_cast<std::uint32_t>(older_buffers.size()),
+                                  older_buffers.data(), static_cast<std::uint32_t>(older_images.size()),
+                                  older_images.data());
 }
 
 void Transfer::record_acquire(VkCommandBuffer commands) const {
-  record(commands, true);
+  record(commands, acquire_buffers_, acquire_images_, false);
+}
+
+void Transfer::record_first_acquire(VkCommandBuffer commands) const {
+  record(commands, acquire_buffers_, first_images_, false);
 }
 
 void Transfer::record_release(VkCommandBuffer commands) const {
-  record(commands, false);
+  record(commands, release_buffers_, release_images_, true);
 }
 
 Result<TransferCommands> TransferCommands::record(const Context& context, VkCommandPool pool,
                                                   const Transfer& transfer) {
   TransferCommands made;
+  made.count_ = transfer.first_images().empty() ? 2 : 3;
   const VkCommandBufferAllocateInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool,
-                                         VK_COMMAND_BUFFER_LEVEL_PRIMARY, 2};
+                                         VK_COMMAND_BUFFER_LEVEL_PRIMARY, made.count_};
   VkResult result = context.api.AllocateCommandBuffers(context.device, &info, made.commands_.data());
   if (result != VK_SUCCESS) {
     return vk_error("vkAllocateCommandBuffers", result, "making commands for transfers of ownership");
@@ -108,11 +119,13 @@ Result<TransferCommands> TransferCommands::record(const Context& context, VkComm
   // Several accesses may be on their way to the device at the same time.
   const VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, nullptr,
                                        VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, nullptr};
-  for (const bool acquire : {true, false}) {
-    VkCommandBuffer commands = acquire ? made.acquire() : made.release();
+  constexpr std::array<void (Transfer::*)(VkCommandBuffer) const, 3> kRecorders = {
+      &Transfer::record_acquire, &Transfer::record_release, &Transfer::record_first_acquire};
+  for (std::uint32_t i = 0; i < made.count_; ++i) {
+    VkCommandBuffer commands = made.commands_.at(i);
     result = context.api.BeginCommandBuffer(commands, &begin);
     if (result == VK_SUCCESS) {
-      acquire ? transfer.record_acquire(commands) : transfer.record_release(commands);
+      (transfer.*kRecorders.at(i))(commands);
       result = context.api.EndCommandBuffer(commands);
     }
     if (result != VK_SUCCESS) {
@@ -123,18 +136,22 @@ Result<TransferCommands> TransferCommands::record(const Context& context, VkComm
 }
 
 TransferCommands::TransferCommands(TransferCommands&& other) noexcept
-    : context_(std::exchange(other.context_, nullptr)), pool_(other.pool_), commands_(other.commands_) {}
+    : context_(std::exchange(other.context_, nullptr)),
+      pool_(other.pool_),
+      count_(other.count_),
+      commands_(other.commands_) {}
 
 TransferCommands& TransferCommands::operator=(TransferCommands&& other) noexcept {
   std::swap(context_, other.context_);
   std::swap(pool_, other.pool_);
+  std::swap(count_, other.count_);
   std::swap(commands_, other.commands_);
   return *this;
 }
 
 TransferCommands::~TransferCommands() {
   if (context_ != nullptr) {
-    context_->api.FreeCommandBuffers(context_->device, pool_, 2, commands_.data());
+    context_->api.FreeCommandBuffers(context_->device, pool_, count_, commands_.data());
   }
 }
 

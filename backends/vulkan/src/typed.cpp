@@ -4,9 +4,6 @@
 #include <causeway/vulkan.hpp>
 #include <string>
 
-#include "dispatch.hpp"
-#include "extensions.hpp"
-
 namespace causeway::vulkan {
 
 Result<Device> open(Runtime& runtime, std::string_view id) {
@@ -34,15 +31,27 @@ Result<Device> adopt(Runtime& runtime, const AdoptInfo& info) {
   return runtime.open_device("vulkan", {.id = {}, .adopt_interface = CW_VULKAN_ADOPT_V1, .adopt = &raw});
 }
 
-Result<Handles> handles(const Device& device) {
+namespace {
+
+Result<const cw_vulkan_device_v1*> table_of(const Device& device, const char* asked) {
   const auto* table = static_cast<const cw_vulkan_device_v1*>(device.interface(CW_VULKAN_DEVICE_V1));
   if (table == nullptr) {
     return Error(
-        Errc::InvalidArgument, "vulkan::handles",
+        Errc::InvalidArgument, asked,
         "the device " + device.name() + " is of the backend '" + device.backend() + "', not of 'vulkan'");
   }
+  return table;
+}
+
+}  // namespace
+
+Result<Handles> handles(const Device& device) {
+  const auto table = table_of(device, "vulkan::handles");
+  if (!table) {
+    return table.error();
+  }
   auto raw = plugin::sized<cw_vulkan_handles_v1>();
-  table->handles(device.raw(), &raw);
+  (*table)->handles(device.raw(), &raw);
   return Handles{raw.get_instance_proc_addr,
                  raw.api_version,
                  raw.instance,
@@ -51,6 +60,15 @@ Result<Handles> handles(const Device& device) {
                  raw.queue,
                  raw.queue_family,
                  {raw.extensions, raw.extension_count}};
+}
+
+Status pin_import(const Device& device, ImportStep step) {
+  const auto table = table_of(device, "vulkan::pin_import");
+  if (!table) {
+    return table.error();
+  }
+  (*table)->pin_import(device.raw(), static_cast<std::uint32_t>(step));
+  return {};
 }
 
 Result<const View*> view(const Mapping& mapping) {
@@ -98,19 +116,6 @@ Status keep(const Mapping& mapping, bool kept) {
   }
   (*seen)->sync->keep((*seen)->device, (*seen)->attachment, kept ? 1 : 0);
   return {};
-}
-
-Result<std::vector<const char*>> wanted_extensions(PFN_vkGetInstanceProcAddr entry, VkInstance instance,
-                                                   VkPhysicalDevice physical_device) {
-  if (entry == nullptr || instance == VK_NULL_HANDLE || physical_device == VK_NULL_HANDLE) {
-    return Error(Errc::InvalidArgument, "vulkan::wanted_extensions",
-                 "vkGetInstanceProcAddr, the instance and the physical device are needed, and one is null");
-  }
-  auto api = vulkan_backend::load_instance(entry, instance);
-  if (!api) {
-    return std::move(api.error());
-  }
-  return vulkan_backend::wanted_extensions(*api, physical_device);
 }
 
 }  // namespace causeway::vulkan

@@ -84,6 +84,13 @@ public:
   void mark_escaped() noexcept { escaped_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] bool escaped() const noexcept { return escaped_.load(std::memory_order_relaxed); }
 
+  /// False while nobody can have written to it: fresh from one of our allocators, known to nobody outside,
+  /// and no turn for writing begun yet. For who has a turn.
+  [[nodiscard]] bool has_content() const noexcept {
+    return !from_allocator_ || written_.load(std::memory_order_relaxed) || escaped();
+  }
+  void note_content() noexcept { written_.store(true, std::memory_order_relaxed); }
+
   /// The list of attachments. add asks the exporter, which may refuse.
   [[nodiscard]] Status add_attachment(AttachmentState& attachment);
   void remove_attachment(AttachmentState& attachment) noexcept;
@@ -210,6 +217,7 @@ private:
   std::atomic<bool> settled_{false};
   std::atomic<bool> escaped_{false};
   bool from_allocator_ = false;  // set before anybody else has it
+  std::atomic<bool> written_{false};
   std::atomic<std::byte*> address_{nullptr};
   AccessState access_;
   FenceList fences_;

@@ -104,6 +104,25 @@ Result<std::shared_ptr<FenceState>> DeviceFence::travelling() {
   return travelling_;
 }
 
+std::shared_ptr<FenceState> DeviceFence::taken_by(const std::shared_ptr<DeviceState>& other) const {
+  if (other->table().fence_import == nullptr || other->info().backend != device_->info().backend) {
+    return nullptr;
+  }
+  auto imported = plugin::sized<cw_fence>();
+  imported.fd = -1;
+  auto failure = plugin::sized<cw_error>();
+  const auto status =
+      other->table().fence_import(other->handle(), device_->handle(), &fence_, &imported, &failure);
+  if (status != CW_OK) {
+    if (status != CW_UNSUPPORTED) {
+      runtime()->log(LogLevel::Warning,
+                     plugin::take_error(status, failure).within(other->info().name).message());
+    }
+    return nullptr;
+  }
+  return std::make_shared<DeviceFence>(other, imported);
+}
+
 Result<Pollable> DeviceFence::readiness() {
   auto other = travelling();
   if (!other) {

@@ -25,6 +25,9 @@ public:
   [[nodiscard]] const cw_fence& raw() const noexcept { return fence_; }
   /// The same moment as a fence that travels. Errors: Unsupported (this driver has none).
   [[nodiscard]] Result<std::shared_ptr<FenceState>> travelling();
+  /// The same moment as a fence of another device of the same backend, which waits for it by itself; null if
+  /// the backend cannot do that between these two.
+  [[nodiscard]] std::shared_ptr<FenceState> taken_by(const std::shared_ptr<DeviceState>& other) const;
 
   [[nodiscard]] Result<Pollable> readiness() override;
   [[nodiscard]] Result<UniqueFd> dup_sync_file() override;

@@ -89,6 +89,7 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
     frame_->release_turns(usage);
     return std::move(failure.error());
   }
+  frame_->note_content(usage);
   holds_.fetch_add(1, std::memory_order_relaxed);  // the caller's Mapping holds it now
   return begun;
 }
@@ -149,6 +150,9 @@ std::shared_ptr<FenceState> AttachmentState::as_device_takes_it(const std::share
   if (auto* device_fence = dynamic_cast<DeviceFence*>(fence.get())) {
     if (device_fence->owner() == &device_state()) {
       return fence;  // the device's own: it knows how to wait for that
+    }
+    if (auto shared = device_fence->taken_by(device_.state())) {
+      return shared;
     }
     if (!device_.has(Capability::WaitsSyncFile) && !device_.has(Capability::WaitsHostEvent)) {
       return nullptr;  // not worth asking the other driver
@@ -237,6 +241,7 @@ Status AttachmentState::tell_device(Usage usage, const FenceRefs& waits, Deadlin
   begin.waits = lent.empty() ? nullptr : lent.data();
   begin.wait_count = static_cast<std::uint32_t>(lent.size());
   begin.deadline_ns = to_nanoseconds(deadline);
+  begin.flags = frame_->has_content() ? 0U : CW_ACCESS_NO_CONTENT;
   return device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
     return table.begin_access(self, handle_, &begin, error);
   });

@@ -108,6 +108,19 @@ void FrameState::release_turns(Usage usage) const noexcept {
   }
 }
 
+bool FrameState::has_content() const noexcept {
+  return std::any_of(in_order_.begin(), in_order_.end(),
+                     [](const BufferState* buffer) { return buffer->has_content(); });
+}
+
+void FrameState::note_content(Usage usage) const noexcept {
+  for (BufferState* buffer : in_order_) {
+    if (writes(usage)) {
+      buffer->note_content();
+    }
+  }
+}
+
 Status FrameState::begin_cpu_turn(Usage usage, Deadline deadline) const {
   if (auto taken = take_turns(usage, deadline); !taken) {
     return taken;
@@ -125,7 +138,9 @@ Status FrameState::begin_cpu_turn(Usage usage, Deadline deadline) const {
   if (ready) {
     ready = start_sync(usage, deadline);
   }
-  if (!ready) {
+  if (ready) {
+    note_content(usage);
+  } else {
     release_turns(usage);
   }
   return ready;

@@ -32,6 +32,10 @@ public:
   [[nodiscard]] Status take_turns(Usage usage, Deadline deadline) const;
   void release_turns(Usage usage) const noexcept;
 
+  /// For who has the turns: whether anything may be in the memory, and that from now on something may be.
+  [[nodiscard]] bool has_content() const noexcept;
+  void note_content(Usage usage) const noexcept;
+
   /// The CPU's turn: waits for everybody who works on the objects, and brackets each with SYNC.
   [[nodiscard]] Status begin_cpu_turn(Usage usage, Deadline deadline) const;
   /// Gives the turn back, whatever happens; the first failure is answered.

@@ -151,6 +151,10 @@ Result<cw_backend> load_table(cw_backend_entry entry, std::uint32_t host_version
     return refusal(
         fmt::format("backend {} has fence_export, and no fence_wait for what it exports", table.name));
   }
+  if (table.fence_import != nullptr && table.fence_wait == nullptr) {
+    return refusal(
+        fmt::format("backend {} has fence_import, and no fence_wait for what it imports", table.name));
+  }
   return table;
 }
 

@@ -9,6 +9,8 @@
 #include <causeway/attachment.hpp>
 #include <causeway/device.hpp>
 #include <causeway/result.hpp>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -57,15 +59,28 @@ struct Handles {
   std::span<const char* const> enabled_extensions;
 };
 
+/// The steps of the ladder by which memory comes in.
+enum class ImportStep : std::uint32_t {
+  Any = CW_VULKAN_IMPORT_ANY,  ///< the first that goes
+  DmaBuf = CW_VULKAN_IMPORT_DMA_BUF,
+  HostPointer = CW_VULKAN_IMPORT_HOST_POINTER,
+};
+/// From now on memory is attached to the device by this step alone; where it does not go, the attach is
+/// refused, and says why. Mapping::import_path() tells the step of a mapping. Images come in as dma-bufs, so
+/// that with another step LINEAR frames are buffers. Errors: InvalidArgument (a device of another backend).
+/// Threads: thread-safe.
+[[nodiscard]] Status pin_import(const Device& device, ImportStep step);
+
 /// A mapping, as Vulkan sees it; documented in vulkan_abi.h.
 using View = cw_vulkan_view_v1;
 
-/// Opens a device of the machine. id: an index, a part of its name, or empty for the best.
-/// Errors: NotFound (no loader, driver or such device), Unsupported, OutOfMemory. Threads: thread-safe.
+/// Opens a device of the machine. id: an index, a part of its name, its node (/dev/dri/renderD128), or empty
+/// for the best. Errors: NotFound (no loader, driver or such device), Unsupported, OutOfMemory. Threads:
+/// thread-safe.
 [[nodiscard]] Result<Device> open(Runtime& runtime, std::string_view id = {});
 
 /// Takes up the caller's device; never destroys anything of it. Errors: InvalidArgument, Unsupported (names
-/// the extensions that are missing). Threads: thread-safe.
+/// the extensions that are missing; required_extensions() tells them beforehand). Threads: thread-safe.
 [[nodiscard]] Result<Device> adopt(Runtime& runtime, const AdoptInfo& info);
 
 /// Errors: InvalidArgument (a device of another backend). Threads: thread-safe.
@@ -111,12 +126,55 @@ private:
   const View& view_;
 };
 
-/// The device extensions that Causeway makes use of and that this device offers: enable them in
-/// VkDeviceCreateInfo, and name them in AdoptInfo. Works before any device is made.
+// ---------------------------------------------------------------- before there is a device
+
+/// The least that a device must have enabled to be adopted: without these nothing can be imported into it.
+/// That is import by dma-buf where the driver offers it, else by host pointer. Literals, for
+/// VkDeviceCreateInfo and AdoptInfo. Errors: InvalidArgument (null handles), Unsupported (the driver offers
+/// neither, and the sentence names what it lacks; an instance of Vulkan 1.0), OutOfMemory. Threads:
+/// reentrant.
+[[nodiscard]] Result<std::vector<const char*>> required_extensions(PFN_vkGetInstanceProcAddr entry,
+                                                                   VkInstance instance,
+                                                                   VkPhysicalDevice physical_device);
+
+/// The device extensions that Causeway makes use of and that this device offers, the required ones among
+/// them: enable them in VkDeviceCreateInfo, and name them in AdoptInfo. Works before any device is made.
 /// Errors: InvalidArgument (null handles), Unsupported (an instance of Vulkan 1.0), OutOfMemory.
 [[nodiscard]] Result<std::vector<const char*>> wanted_extensions(PFN_vkGetInstanceProcAddr entry,
                                                                  VkInstance instance,
                                                                  VkPhysicalDevice physical_device);
+
+/// Features to enable beside wanted_extensions(), where they are true: members of these names in
+/// VkPhysicalDeviceVulkan11Features to 13Features, or in the struct of the extension. None is required;
+/// without timelineSemaphore the CPU waits at the end of each access. Threads: reentrant (a value).
+struct Features {
+  bool timeline_semaphore = false;        ///< also AdoptInfo::timeline_semaphore
+  bool synchronization2 = false;          ///< for the application's vkQueueSubmit2 and vkCmdPipelineBarrier2
+  bool sampler_ycbcr_conversion = false;  ///< for sampling NV12 and its like
+};
+/// What the device has of them. Errors: as wanted_extensions. Threads: reentrant.
+[[nodiscard]] Result<Features> wanted_features(PFN_vkGetInstanceProcAddr entry, VkInstance instance,
+                                               VkPhysicalDevice physical_device);
+
+/// The device nodes of a GPU, as stat(2) numbers them (VK_EXT_physical_device_drm): what /dev/dri/cardN and
+/// /dev/dri/renderDN are. Threads: reentrant (a value).
+struct DrmNodes {
+  struct Number {
+    std::int64_t major;
+    std::int64_t minor;
+    bool operator==(const Number&) const = default;
+  };
+  std::optional<Number> primary;
+  std::optional<Number> render;
+};
+/// Errors: InvalidArgument, Unsupported (the driver does not say; no device of a kernel driver), OutOfMemory.
+[[nodiscard]] Result<DrmNodes> drm_nodes(PFN_vkGetInstanceProcAddr entry, VkInstance instance,
+                                         VkPhysicalDevice physical_device);
+/// The device behind a node, by its path: "/dev/dri/renderD128". open() takes such a path, too.
+/// Errors: InvalidArgument, NotFound (no such node, or none of the instance's devices is it: names them),
+/// Unsupported, OutOfMemory.
+[[nodiscard]] Result<VkPhysicalDevice> find_physical_device(PFN_vkGetInstanceProcAddr entry,
+                                                            VkInstance instance, std::string_view node);
 
 }  // namespace vulkan
 }  // namespace causeway

@@ -75,11 +75,19 @@ typedef struct cw_vulkan_handles_v1 {
   const char* const* extensions; /* enabled, and known to be */
 } cw_vulkan_handles_v1;
 
+/* By which step memory is imported: the first that goes, in this order, or one alone. */
+#define CW_VULKAN_IMPORT_ANY 0u
+#define CW_VULKAN_IMPORT_DMA_BUF 1u      /* "dma-buf": VK_EXT_external_memory_dma_buf */
+#define CW_VULKAN_IMPORT_HOST_POINTER 2u /* "host-pointer": VK_EXT_external_memory_host */
+
 /* What get_interface(CW_VULKAN_DEVICE_V1) returns. */
 typedef struct cw_vulkan_device_v1 {
   uint32_t struct_size;
   uint32_t reserved;
   void (*handles)(cw_device* device, cw_vulkan_handles_v1* out); /* out->struct_size is set by the caller */
+  /* Attachments that are made from now on come in by this step alone: CW_VULKAN_IMPORT_. An unknown one is
+   * taken for ANY. For any thread. */
+  void (*pin_import)(cw_device* device, uint32_t step);
 } cw_vulkan_device_v1;
 
 /* ------------------------------------------------------- turns */
@@ -156,7 +164,8 @@ typedef enum cw_vulkan_kind {
  * an access begins with an acquire from it and ends with a release to it (Queue Family Ownership Transfer);
  * cw_vulkan_turn_v1 says whose task they are. An image crosses in VK_IMAGE_LAYOUT_GENERAL: that is the
  * oldLayout of the acquire and the newLayout of the release, from the first time on, since imported memory
- * may have content from the start. */
+ * may have content from the start. Only where the host knows that it has none (CW_ACCESS_NO_CONTENT: nobody
+ * has written to it since it was allocated) is the oldLayout of the acquire VK_IMAGE_LAYOUT_UNDEFINED. */
 typedef struct cw_vulkan_view_v1 {
   uint32_t struct_size;
   uint32_t kind; /* cw_vulkan_kind */

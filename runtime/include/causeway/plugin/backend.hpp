@@ -345,6 +345,15 @@ template <class D>
       return guarded(error, "fence_export", [&] { return self<D>(device)->fence_export(*fence, *out); });
     };
   }
+  if constexpr (requires(D & device, const cw_fence& fence, cw_fence& out) {
+                  device.fence_import(device, fence, out);
+                }) {
+    table.fence_import = [](cw_device* device, cw_device* giver, const cw_fence* fence, cw_fence* out,
+                            cw_error* error) {
+      return guarded(error, "fence_import",
+                     [&] { return self<D>(device)->fence_import(*self<D>(giver), *fence, *out); });
+    };
+  }
   if constexpr (requires(D & device) { device.wait_idle(std::int64_t{}); }) {
     table.wait_idle = [](cw_device* device, std::int64_t deadline_ns, cw_error* error) {
       return guarded(error, "wait_idle", [&] { return self<D>(device)->wait_idle(deadline_ns); });

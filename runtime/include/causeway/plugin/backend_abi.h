@@ -43,7 +43,7 @@ extern "C" {
 #endif
 
 #define CW_ABI_MAJOR 1u
-#define CW_ABI_MINOR 2u
+#define CW_ABI_MINOR 3u
 #define CW_ABI_VERSION ((CW_ABI_MAJOR << 16) | CW_ABI_MINOR)
 
 /* The frozen symbol that a shared object exports: a cw_backend_entry. */
@@ -259,6 +259,10 @@ typedef struct cw_mapping {
   const cw_sg_entry* sg;
 } cw_mapping;
 
+/* Since 1.3. Nobody has written to the memory since it was allocated, and nobody outside knows of it: what it
+ * holds counts for nothing, and need not be kept (an image may come from VK_IMAGE_LAYOUT_UNDEFINED). */
+#define CW_ACCESS_NO_CONTENT 0x1u
+
 /* waits: what the device's work must wait for, all of it still pending when the host looked. */
 typedef struct cw_access_begin {
   uint32_t struct_size;
@@ -267,6 +271,8 @@ typedef struct cw_access_begin {
   uint32_t wait_count;
   uint32_t reserved;
   int64_t deadline_ns; /* since 1.1; CLOCK_MONOTONIC: when a wait on the CPU gives up */
+  uint32_t flags;      /* since 1.3; CW_ACCESS_ bits */
+  uint32_t reserved2;
 } cw_access_begin;
 
 #define CW_MAX_SIGNALS 4u
@@ -425,6 +431,12 @@ typedef struct cw_backend {
    * end. CW_OK, CW_TIMED_OUT, or why it never will be. Null: it works only between begin_access and
    * end_access. */
   int32_t (*wait_idle)(cw_device* device, int64_t deadline_ns, cw_error* error);
+
+  /* Since 1.3. Optional; from any thread at any time, too. Makes of a CW_FENCE_DEVICE that giver, another open
+   * device of this backend, gave one of this device's own: begin_access takes it, fence_wait knows it, and the
+   * host releases it here. CW_UNSUPPORTED: the host asks giver to export it instead. */
+  int32_t (*fence_import)(cw_device* device, cw_device* giver, const cw_fence* fence, cw_fence* imported,
+                          cw_error* error);
 } cw_backend;
 
 /* The type of the frozen symbol. host_version is the host's CW_ABI_VERSION; the backend answers its table,
