@@ -47,8 +47,8 @@ public:
     load(fill_, "vkCmdFillBuffer");
     load(submit_, "vkQueueSubmit");
     load(wait_idle_, "vkQueueWaitIdle");
-    const VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, nullptr, 0,
-                                       gpu.queue_family};
+    const VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, nullptr,
+                                       VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT, gpu.queue_family};
     require(create_pool_(gpu_.device, &pool, nullptr, &pool_) == VK_SUCCESS, "vkCreateCommandPool");
     const VkCommandBufferAllocateInfo commands{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, nullptr, pool_,
                                                VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
