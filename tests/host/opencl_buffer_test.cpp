@@ -116,7 +116,7 @@ TEST_F(OpenclBuffer, WhatIsNoMemoryIsRefused) {
   object.fd = ends[0];
   outcome = device_.attach_once(AttachWords(object));
   EXPECT_EQ(outcome.status, CW_INVALID_ARGUMENT);
-  EXPECT_THAT(outcome.text, HasSubstr("neither a dma-buf nor a file with pages"));
+  EXPECT_THAT(outcome.text, HasSubstr("is a pipe; memory to share is a dma-buf or a memfd"));
   ::close(ends[0]);
   ::close(ends[1]);
 }

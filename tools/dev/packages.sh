@@ -33,6 +33,10 @@ spirv-tools              | main  | checks the SPIR-V
 ocl-icd-opencl-dev       | main  | OpenCL loader
 opencl-headers           | main  | OpenCL headers
 pocl-opencl-icd          | main  | PoCL, OpenCL on the CPU
+libegl-dev               | main  | EGL headers, for the OpenGL ES backend
+libgles-dev              | main  | OpenGL ES headers
+libegl-mesa0             | newer | EGL's driver; with it llvmpipe, OpenGL ES on the CPU: imports dma-bufs since Mesa 24
+libgl1-mesa-dri          | newer | the same
 v4l-utils                | main  | v4l2-ctl: looks for cameras
 qemu-system-x86          | newer | the guest of the test tier "guest"
 busybox-static           | main  | the guest's first programs

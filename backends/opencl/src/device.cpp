@@ -5,49 +5,17 @@
 
 #include <algorithm>
 #include <causeway/format.hpp>
+#include <causeway/plugin/attach_check.hpp>
 #include <cstring>
 #include <string>
 
 #include "constraints.hpp"
 #include "device_wait.hpp"
-#include "object_check.hpp"
 
 namespace causeway::opencl_backend {
 namespace {
 
 constexpr std::uint64_t kLinear = 0;
-
-Error refuse(std::string text) {
-  return Error(Errc::InvalidArgument, "attach", std::move(text));
-}
-
-Status check_counts(const cw_attach_info& info) {
-  if (info.object_count == 0 || info.object_count > CW_MAX_PLANES || info.plane_count > CW_MAX_PLANES) {
-    return refuse(
-        fmt::format("{} objects and {} planes were given; a frame has 1 to {} objects and at most {} planes",
-                    info.object_count, info.plane_count, CW_MAX_PLANES, CW_MAX_PLANES));
-  }
-  if (info.image.format != 0 && (info.image.width == 0 || info.image.height == 0 || info.plane_count == 0)) {
-    return refuse(fmt::format("an image of {} x {} pixels in {} planes holds nothing", info.image.width,
-                              info.image.height, info.plane_count));
-  }
-  return {};
-}
-
-Status check_planes(const cw_attach_info& info) {
-  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
-    const auto& plane = info.planes[p];
-    if (plane.object >= info.object_count) {
-      return refuse(fmt::format("plane {} lies in object {}, and there are {} objects", p, plane.object,
-                                info.object_count));
-    }
-    if (plane.offset >= info.objects[plane.object].size) {
-      return refuse(fmt::format("plane {} starts at byte {} of object {}, which has {} bytes", p,
-                                plane.offset, plane.object, info.objects[plane.object].size));
-    }
-  }
-  return {};
-}
 
 cw_opencl_view_v1 make_view(const Context& context, const cw_attach_info& info) {
   auto view = plugin::sized<cw_opencl_view_v1>();
@@ -185,18 +153,18 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
   if (auto status = alive("attach"); !status) {
     return std::move(status.error());
   }
-  if (auto status = check_counts(info); !status) {
+  if (auto status = plugin::check_counts(info); !status) {
     return std::move(status.error());
   }
-  std::vector<CheckedObject> checked;
+  std::vector<plugin::CheckedObject> checked;
   for (std::uint32_t i = 0; i < info.object_count; ++i) {
-    auto object = check_object(context_->host, info.objects[i], i);
+    auto object = plugin::check_object(context_->host, info.objects[i], i);
     if (!object) {
       return std::move(object.error());
     }
     checked.push_back(*object);
   }
-  if (auto status = check_planes(info); !status) {
+  if (auto status = plugin::check_planes(info); !status) {
     return std::move(status.error());
   }
   const bool as_buffer = info.image.format == 0 || (info.usage & CW_USAGE_AS_BUFFER) != 0;

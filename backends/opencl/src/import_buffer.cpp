@@ -14,7 +14,7 @@ namespace {
 // Pages begin there; no driver documents more for CL_MEM_USE_HOST_PTR.
 constexpr std::uintptr_t kPointerAlign = 4096;
 
-cl_mem_flags access_flags(const CheckedObject& checked) noexcept {
+cl_mem_flags access_flags(const plugin::CheckedObject& checked) noexcept {
   return checked.writable ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY;
 }
 
@@ -29,7 +29,7 @@ Result<UniqueFd> duplicate(const Context& context, const cw_object& object) {
   return given;
 }
 
-Status require_dma_buf(const CheckedObject& checked) {
+Status require_dma_buf(const plugin::CheckedObject& checked) {
   if (!checked.is_dma_buf) {
     return Error(Errc::Unsupported, "attach", "it is a memfd, and only dma-bufs can be imported so");
   }
@@ -37,7 +37,7 @@ Status require_dma_buf(const CheckedObject& checked) {
 }
 
 Result<ImportedBuffer> by_external_memory(const Context& context, const cw_object& object,
-                                          const CheckedObject& checked) {
+                                          const plugin::CheckedObject& checked) {
   if (auto status = require_dma_buf(checked); !status) {
     return std::move(status.error());
   }
@@ -68,7 +68,7 @@ Result<ImportedBuffer> by_external_memory(const Context& context, const cw_objec
 }
 
 Result<ImportedBuffer> by_arm_import(const Context& context, const cw_object& object,
-                                     const CheckedObject& checked) {
+                                     const plugin::CheckedObject& checked) {
   if (auto status = require_dma_buf(checked); !status) {
     return std::move(status.error());
   }
@@ -94,7 +94,7 @@ Result<ImportedBuffer> by_arm_import(const Context& context, const cw_object& ob
 }
 
 Result<ImportedBuffer> by_host_pointer(const Context& context, const cw_object& object,
-                                       const CheckedObject& checked) {
+                                       const plugin::CheckedObject& checked) {
   if (checked.is_dma_buf && !context.accesses_via_cpu()) {
     // Nobody would bracket it with SYNC, and cl_arm_import_memory calls it undefined outright.
     return Error(Errc::Unsupported, "attach",
@@ -123,7 +123,7 @@ Result<ImportedBuffer> by_host_pointer(const Context& context, const cw_object& 
 }
 
 Result<ImportedBuffer> import_by(ImportPath path, const Context& context, const cw_object& object,
-                                 const CheckedObject& checked) {
+                                 const plugin::CheckedObject& checked) {
   switch (path) {
     case ImportPath::ExternalMemory: return by_external_memory(context, object, checked);
     case ImportPath::ArmImport: return by_arm_import(context, object, checked);
@@ -135,7 +135,7 @@ Result<ImportedBuffer> import_by(ImportPath path, const Context& context, const 
 }  // namespace
 
 Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& object,
-                                     const CheckedObject& checked) {
+                                     const plugin::CheckedObject& checked) {
   if (object.size > context.facts.max_allocation) {
     return Error(
         Errc::Unsupported, "attach",

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <causeway/fd.hpp>
+#include <causeway/plugin/attach_check.hpp>
 #include <cstddef>
 
 #include "context.hpp"
-#include "object_check.hpp"
 
 namespace causeway::opencl_backend {
 
@@ -21,6 +21,6 @@ struct ImportedBuffer {
 
 /// Climbs the device's ladder. Errors: that of the step that came furthest, with the reasons of all.
 [[nodiscard]] Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& object,
-                                                   const CheckedObject& checked);
+                                                   const plugin::CheckedObject& checked);
 
 }  // namespace causeway::opencl_backend

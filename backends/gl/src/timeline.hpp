@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "context.hpp"
+
+namespace causeway::gl_backend {
+
+/// Waits before accesses, and their ends as fences: points of the context's own timeline (CW_FENCE_DEVICE),
+/// each with the EGLSync that ends its work. One that somebody else must wait for is exported as a sync_file
+/// where the driver makes them.
+///
+/// Threads: thread-safe.
+class Timeline {
+public:
+  explicit Timeline(const Context& context) : context_(context) {}
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
+
+  /// Has the application's context wait: for sync_files on the device; its own fences are in order anyway.
+  /// Errors: Unsupported (other kinds), Busy, OutOfFds, OutOfMemory, DeviceLost.
+  [[nodiscard]] Status wait_on_device(std::span<const cw_fence> fences);
+  /// The end of all that was submitted to the application's context so far; of kind NONE if that is done,
+  /// after a counted wait on the CPU where the driver makes no fences.
+  [[nodiscard]] Result<cw_fence> end();
+
+  /// The operations of cw_backend. Errors of wait: TimedOut, DeviceLost.
+  [[nodiscard]] Status wait(const cw_fence& fence, std::int64_t deadline_ns);
+  [[nodiscard]] Status export_sync_file(const cw_fence& fence, cw_fence& out);
+  void release(const cw_fence& fence);
+  [[nodiscard]] Status wait_idle(std::int64_t deadline_ns);
+
+private:
+  class Sync;
+  [[nodiscard]] Result<std::shared_ptr<Sync>> sync_of(const cw_fence& fence);
+  /// The application's context, on this thread, and nobody else of this class on another.
+  [[nodiscard]] Result<Current> application(std::string_view attempt);
+  [[nodiscard]] Status wait_for_sync_file(const cw_fence& fence);
+
+  const Context& context_;
+  std::mutex current_mutex_;  ///< a context is current on one thread at a time
+  std::mutex mutex_;
+  std::uint64_t last_ = 0;
+  std::map<std::uint64_t, std::shared_ptr<Sync>> points_;
+};
+
+/// Waits for what was submitted to the context that is current. Errors: TimedOut, DeviceLost, OutOfMemory.
+[[nodiscard]] Status finish_by(const Context& context, std::int64_t deadline_ns);
+
+}  // namespace causeway::gl_backend
