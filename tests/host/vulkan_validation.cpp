@@ -25,6 +25,8 @@ constexpr auto kFalsePositives = std::to_array<FalsePositive>({
     {"VUID-vkCmdCopyImageToBuffer-srcImage-01998", "", kNoFeatureList},
     {"VUID-vkCmdBlitImage-srcImage-01999", "", kNoFeatureList},
     {"VUID-vkCmdBlitImage-dstImage-02000", "", kNoFeatureList},
+    {"UNASSIGNED-CoreValidation-DrawState-InvalidImageLayout", "For optimal performance",
+     "advice, and no fault: an image that is shared stays in GENERAL, the one layout that all drivers know"},
     {"UNASSIGNED-CoreValidation-DrawState-InvalidImageLayout", "VK_IMAGE_LAYOUT_UNDEFINED",
      "an imported image is acquired from FOREIGN in GENERAL, in which the others left it; the layer knows "
      "only its "

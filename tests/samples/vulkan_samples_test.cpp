@@ -46,7 +46,7 @@ protected:
       std::ifstream messages(folder.path("messages"));
       EXPECT_TRUE(messages.is_open()) << "the layer was not there";
       for (std::string line; std::getline(messages, line);) {
-        if (line.find("Validation Error") != line.npos || line.find("Validation Warning") != line.npos) {
+        if (line.find("Validation Error") != line.npos || line.find("Warning: [") != line.npos) {
           note_validation(line);
         }
       }
