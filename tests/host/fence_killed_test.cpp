@@ -14,12 +14,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
+
+#include "support/pass_fds.hpp"
 
 namespace causeway::test {
 namespace {
@@ -39,40 +40,6 @@ T must(Result<T> result) {
 }
 
 constexpr std::size_t kFds = 2;  // the frame's memory, and the event that says that it is whole
-
-bool send_fds(int socket, const std::array<int, kFds>& fds) {
-  char byte = 0;
-  iovec data{.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(fds))> room{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = room.data();
-  message.msg_controllen = room.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(fds));
-  std::memcpy(CMSG_DATA(header), fds.data(), sizeof(fds));
-  return ::sendmsg(socket, &message, 0) == 1;
-}
-
-std::array<UniqueFd, kFds> receive_fds(int socket) {
-  char byte = 0;
-  iovec data{.iov_base = &byte, .iov_len = 1};
-  std::array<int, kFds> fds{-1, -1};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(fds))> room{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = room.data();
-  message.msg_controllen = room.size();
-  if (::recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || message.msg_controllen < CMSG_LEN(sizeof(fds))) {
-    throw std::runtime_error("the producer sent no descriptors");
-  }
-  std::memcpy(fds.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fds));
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
 
 /// A process that makes a frame, tells of it, writes half of it, and then does as it is told: 's' signals,
 /// anything else is never asked for: it is killed.
@@ -96,7 +63,7 @@ public:
   ProducerProcess& operator=(const ProducerProcess&) = delete;
   ~ProducerProcess() { kill(); }
 
-  [[nodiscard]] std::array<UniqueFd, kFds> take() { return receive_fds(socket_.get()); }
+  [[nodiscard]] std::array<UniqueFd, kFds> take() { return receive_fds<kFds>(socket_.get()); }
   void tell_to_signal() { EXPECT_EQ(::write(socket_.get(), "s", 1), 1); }
   void kill() {
     if (process_ > 0) {
@@ -113,7 +80,7 @@ private:
     const auto fd = must(memory.dup_fd());
     auto event = must(HostEvent::create(runtime));
     const auto told = must(event.fence().dup_event());
-    if (!send_fds(socket, {fd.get(), told.get()})) {
+    if (!send_fds(socket, std::array{fd.get(), told.get()})) {
       return false;
     }
     auto access = must(must(memory.map_cpu()).begin(Usage::Write, Deadline::in(5s)));

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <thread>
 
@@ -48,6 +49,16 @@ public:
       ::eventfd_write(event->fd, 1);
       return CW_OK;
     };
+    table_.fence_notify = [](void* context, const cw_fence* event, void (*notify)(void*, std::int32_t),
+                             void* user, std::uint32_t* added, cw_error* error) -> std::int32_t {
+      auto& self = *static_cast<FakeHost*>(context);
+      if (event->kind != CW_FENCE_HOST_EVENT) {
+        return plugin::report(Error(Errc::Unsupported, "fence_notify", "it is no event"), error);
+      }
+      *added =
+          self.awaited.insert_or_assign(event->handle, [notify, user] { notify(user, 0); }).second ? 1 : 0;
+      return CW_OK;
+    };
     table_.event_destroy = [](void* context, const cw_fence* event) {
       ++static_cast<FakeHost*>(context)->destroyed;
       ::close(event->fd);
@@ -59,6 +70,7 @@ public:
   int made = 0;
   int destroyed = 0;
   std::map<std::uint64_t, int> signalled;  // event to errno
+  std::map<std::uint64_t, std::function<void()>> awaited;
 
 private:
   cw_host table_ = plugin::sized<cw_host>();
@@ -82,8 +94,23 @@ protected:
     });
     return entries;
   }
-  [[nodiscard]] std::shared_ptr<rtl::Job> job(rtl::ImageJob image) {
-    return driver_->prepare(std::move(image)).value();
+  [[nodiscard]] std::shared_ptr<rtl::Job> job(rtl::ImageJob image, rtl::Job::Memory memory = {}) {
+    return driver_->prepare(std::move(image), memory).value();
+  }
+  /// One that opens when the event of that number is told.
+  [[nodiscard]] std::shared_ptr<rtl::Gate> gate(std::uint64_t event) {
+    auto made = std::make_shared<rtl::Gate>(driver_->waker());
+    auto fence = plugin::sized<cw_fence>();
+    fence.kind = CW_FENCE_HOST_EVENT;
+    fence.handle = event;
+    EXPECT_TRUE(rtl::Gate::add(made, host_.host(), fence));
+    EXPECT_FALSE(made->open());
+    return made;
+  }
+  [[nodiscard]] bool ended_well(rtl::Job& job) {
+    const auto waited = driver_->wait(job, soon());
+    EXPECT_TRUE(waited) << waited.error().message();
+    return waited.has_value();
   }
   [[nodiscard]] rtl::ImageJob good() const { return rtl::plan_bytes(from_, to_, kBytes); }
   /// One that waits for a second row that never comes.
@@ -201,18 +228,137 @@ TEST_P(FpgaDriver, TheClockStandsWhileNothingCanChange) {
   driver_->discard(stuck);
 }
 
-TEST_P(FpgaDriver, OneJobAtATime) {
+TEST_P(FpgaDriver, JobsWaitForTheOnesBeforeThem) {
   const auto stuck = job(endless());
   const auto second = job(good());
   EXPECT_EQ(driver_->wait(*second, soon()).error().code(), Errc::WrongState);
   ASSERT_TRUE(driver_->submit(*stuck));
-  EXPECT_EQ(driver_->submit(*second).error().code(), Errc::Busy);
+  ASSERT_TRUE(driver_->submit(*second));
   EXPECT_EQ(driver_->submit(*stuck).error().code(), Errc::Busy);
+  EXPECT_EQ(driver_->submit(*second).error().code(), Errc::Busy);
+  EXPECT_TRUE(driver_->pending(*second));
+  const auto late = driver_->wait(*second, Deadline::in(std::chrono::milliseconds(30)));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), Errc::TimedOut);
+  EXPECT_THAT(late.error().message(), HasSubstr("the card works on one before it; it was taken back"));
+  EXPECT_EQ(host_.signalled.at(2), ETIMEDOUT);
+  EXPECT_EQ(driver_->counts().resets, 0U) << "the one that runs is not concerned";
+  EXPECT_TRUE(driver_->pending(*stuck));
+  ASSERT_TRUE(driver_->submit(*second));
   driver_->discard(stuck);
   EXPECT_EQ(host_.signalled.at(1), ECANCELED);
-  EXPECT_TRUE(driver_->submit(*second));
-  EXPECT_TRUE(driver_->wait(*second, soon()));
+  EXPECT_TRUE(ended_well(*second));
   driver_->discard(second);
+  EXPECT_EQ(host_.made, host_.destroyed);
+}
+
+// Nobody's thread waits for the event: whoever signals it has the card started.
+TEST_P(FpgaDriver, AJobStartsWhenItsGateOpens) {
+  const auto waiting = job(good());
+  std::memset(memory() + kBytes, 0, kBytes);
+  ASSERT_TRUE(driver_->submit(*waiting, {gate(70), gate(71)}));
+  host_.awaited.at(70)();
+  const auto read = driver_->counts().bytes_read;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(driver_->counts().bytes_read, read);
+  EXPECT_EQ(memory()[kBytes + 1], std::byte{0});
+  host_.awaited.at(71)();
+  EXPECT_TRUE(ended_well(*waiting));
+  EXPECT_EQ(std::memcmp(memory(), memory() + kBytes, kBytes), 0);
+  driver_->discard(waiting);
+}
+
+TEST_P(FpgaDriver, AGateThatNeverOpensEndsAtTheDeadline) {
+  const auto waiting = job(good());
+  ASSERT_TRUE(driver_->submit(*waiting, {gate(70)}));
+  const auto late = driver_->wait(*waiting, Deadline::in(std::chrono::milliseconds(30)));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), Errc::TimedOut);
+  EXPECT_THAT(late.error().message(), HasSubstr("what its turns wait for has not signalled"));
+  EXPECT_EQ(driver_->counts().resets, 0U);
+  driver_->discard(waiting);
+  host_.awaited.at(70)();  // too late, and no harm
+  expect_works();
+}
+
+TEST_P(FpgaDriver, AnEventMayOutliveTheCard) {
+  auto waiting = job(good());
+  ASSERT_TRUE(driver_->submit(*waiting, {gate(70)}));
+  driver_->discard(waiting);
+  waiting.reset();
+  driver_.reset();
+  host_.awaited.at(70)();
+  EXPECT_EQ(host_.made, host_.destroyed);
+}
+
+// A job that can start does, unless it shares memory with one before it.
+TEST_P(FpgaDriver, WhatSharesNoMemoryOvertakes) {
+  const auto first = job(good(), {1, 2});
+  const auto same = job(good(), {2, 3});
+  const auto other = job(good(), {4, 5});
+  ASSERT_TRUE(driver_->submit(*first, {gate(70)}));
+  ASSERT_TRUE(driver_->submit(*same));
+  ASSERT_TRUE(driver_->submit(*other));
+  EXPECT_TRUE(ended_well(*other));
+  EXPECT_TRUE(driver_->pending(*first));
+  EXPECT_TRUE(driver_->pending(*same)) << "it would read what the first one is to write";
+  host_.awaited.at(70)();
+  EXPECT_TRUE(ended_well(*same));
+  EXPECT_FALSE(driver_->pending(*first));
+  for (const auto& each : {first, same, other}) {
+    driver_->discard(each);
+  }
+  EXPECT_EQ(host_.made, host_.destroyed);
+}
+
+TEST_P(FpgaDriver, AResetEndsTheWaitingOnesToo) {
+  const auto stuck = job(endless());
+  const auto second = job(good());
+  ASSERT_TRUE(driver_->submit(*stuck));
+  ASSERT_TRUE(driver_->submit(*second, {gate(70)}));
+  EXPECT_EQ(driver_->wait_idle(Deadline::in(std::chrono::milliseconds(10))).error().code(), Errc::TimedOut);
+  driver_->reset();
+  EXPECT_EQ(driver_->wait(*stuck, soon()).error().code(), Errc::DeviceLost);
+  EXPECT_EQ(driver_->wait(*second, soon()).error().code(), Errc::DeviceLost);
+  EXPECT_TRUE(driver_->wait_idle(Deadline::now()));
+  host_.awaited.at(70)();
+  driver_->discard(stuck);
+  driver_->discard(second);
+  expect_works();
+}
+
+// The wall comes up under a transfer: it stops, and writes nothing any more.
+TEST_P(FpgaDriver, UnmappedInFlight) {
+  std::optional<Error> failure;
+  for (int attempt = 0; attempt < 50 && !failure; ++attempt) {  // until it is met in the middle
+    auto image = good();
+    for (int i = 0; i < 50; ++i) {  // the same memory again and again
+      image.in.insert(image.in.end(), from_.begin(), from_.end());
+      image.out.insert(image.out.end(), to_.begin(), to_.end());
+    }
+    image.width *= 51;
+    const auto running = job(std::move(image));
+    const auto before = driver_->counts().bytes_written;
+    ASSERT_TRUE(driver_->submit(*running));
+    driver_->hardware().between_clocks([&](rtl::Hardware::Inside inside) {
+      while (inside.engine.bytes_written() == before) {
+        inside.engine.clock();
+      }
+      inside.iommu.unmap(to_);
+    });
+    std::memset(memory() + kBytes, 0x5a, kBytes);
+    if (const auto waited = driver_->wait(*running, soon()); !waited) {
+      failure = waited.error();
+    }
+    driver_->discard(running);
+    EXPECT_TRUE(std::all_of(memory() + kBytes, memory() + 2 * kBytes,
+                            [](std::byte byte) { return byte == std::byte{0x5a}; }));
+    to_ = map(kBytes, true);
+  }
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->code(), Errc::Io);
+  EXPECT_THAT(failure->message(), AllOf(HasSubstr("blocked a write to"), HasSubstr("not mapped")));
+  expect_works();
 }
 
 TEST_P(FpgaDriver, AResetEndsTheJob) {

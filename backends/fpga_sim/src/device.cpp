@@ -13,12 +13,16 @@ namespace causeway::fpga_sim_backend {
 namespace {
 
 constexpr unsigned kWidths[] = {512, 64};
+constexpr std::uint32_t kTellingHost = (1U << 16U) | 1U;  // fence_notify is there since 1.1
 constexpr std::uint64_t kDefaultRun = std::uint64_t{64} * 1024;
 
-cw_device_info describe(unsigned data_bits) {
+cw_device_info describe(plugin::Host host, unsigned data_bits) {
   auto info = plugin::sized<cw_device_info>();
   info.capabilities =
       CW_CAP_ACCESSES_VIA_CPU | CW_CAP_IMPORTS_DMA_BUF | CW_CAP_IMPORTS_MEMFD | CW_CAP_IMPORTS_HOST_POINTER;
+  if (host.raw()->abi_version >= kTellingHost) {
+    info.capabilities |= CW_CAP_WAITS_HOST_EVENT;
+  }
   plugin::copy_text(info.id, std::to_string(data_bits));
   plugin::copy_text(info.name, words("simulated FPGA, ", data_bits, " bits"));
   plugin::copy_text(info.driver, "fpga_sim");
@@ -45,10 +49,10 @@ Card::~Card() {
   }
 }
 
-Result<std::vector<cw_device_info>> Card::enumerate(plugin::Host /*host*/) {
+Result<std::vector<cw_device_info>> Card::enumerate(plugin::Host host) {
   std::vector<cw_device_info> found;
   for (const unsigned bits : kWidths) {
-    found.push_back(describe(bits));
+    found.push_back(describe(host, bits));
   }
   return found;
 }
@@ -88,7 +92,7 @@ Result<std::unique_ptr<Card>> Card::open(plugin::Host host, const cw_open_info& 
 }
 
 Status Card::info(cw_device_info& out) const {
-  out = describe(data_bits_);
+  out = describe(host_, data_bits_);
   return {};
 }
 
@@ -160,10 +164,21 @@ Status Card::map(Attachment& attachment, cw_direction direction, cw_mapping& out
 }
 
 void Card::unmap(Attachment& attachment) {
+  std::vector<std::shared_ptr<Job>> theirs;
   {
     const std::lock_guard lock(mutex_);
     mapped_.erase(attachment.view_.ticket);
-    attachment.view_.ticket = 0;
+    const auto ticket = std::exchange(attachment.view_.ticket, 0);
+    for (const auto& job : jobs_) {
+      if (ticket != 0 && job->job->touches(ticket)) {
+        theirs.push_back(job->job);
+      }
+    }
+  }
+  // The host waits for their fences first. Whoever does not finds a wall, and no later tenant of the
+  // addresses.
+  for (const auto& job : theirs) {
+    driver_->cancel(*job, "memory of the job was unmapped before it ended");
   }
   const auto entries = std::exchange(attachment.entries_, {});
   if (!entries.empty()) {
@@ -171,9 +186,29 @@ void Card::unmap(Attachment& attachment) {
   }
 }
 
-Status Card::begin_access(Attachment& attachment, const cw_access_begin& begin) {
+bool Card::has_jobs(std::uint64_t ticket) {
   const std::lock_guard lock(mutex_);
-  attachment.turns_.push_back(begin.usage);
+  return std::any_of(jobs_.begin(), jobs_.end(),
+                     [ticket](const auto& job) { return job->job->touches(ticket); });
+}
+
+Status Card::begin_access(Attachment& attachment, const cw_access_begin& begin) {
+  Attachment::Turn turn{.usage = begin.usage, .gate = nullptr};
+  if (begin.wait_count != 0) {
+    // A job waits by itself. Who drives the card by its registers must find the memory ready.
+    const bool by_job = has_jobs(attachment.view_.ticket);
+    turn.gate = std::make_shared<Gate>(driver_->waker());
+    for (std::uint32_t i = 0; i < begin.wait_count; ++i) {
+      if (by_job && Gate::add(turn.gate, host_, begin.waits[i])) {
+        continue;
+      }
+      if (auto waited = host_.wait_fence(begin.waits[i], begin.deadline_ns); !waited) {
+        return waited;
+      }
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  attachment.turns_.push_back(std::move(turn));
   return {};
 }
 
@@ -183,12 +218,20 @@ Status Card::end_access(Attachment& attachment, cw_access_end& end) {
   if (!attachment.turns_.empty()) {
     attachment.turns_.erase(attachment.turns_.begin());
   }
+  // Jobs that share memory end in the order of their submissions: the last one speaks for all.
   const auto ticket = attachment.view_.ticket;
-  if (submitted_ == nullptr || (submitted_->source != ticket && submitted_->destination != ticket)) {
-    return {};
+  std::optional<Driver::Completion> last;
+  for (const auto& job : jobs_) {
+    if (!job->job->touches(ticket)) {
+      continue;
+    }
+    if (auto completion = driver_->pending(*job->job);
+        completion && (!last || completion->number > last->number)) {
+      last = completion;
+    }
   }
-  if (const auto completion = driver_->pending(*submitted_->job); completion && end.signal_capacity > 0) {
-    end.signals[0] = *completion;
+  if (last && end.signal_capacity > 0) {
+    end.signals[0] = last->fence;
     end.signal_count = 1;
   }
   return {};
@@ -223,13 +266,12 @@ Result<cw_fpga_sim_job*> Card::prepare(const cw_fpga_view& source, const cw_fpga
   if (!image) {
     return std::move(image.error());
   }
-  auto job = driver_->prepare(std::move(*image));
+  auto job = driver_->prepare(std::move(*image), {source.ticket, destination.ticket});
   if (!job) {
     return std::move(job.error());
   }
   const std::lock_guard lock(mutex_);
-  jobs_.push_back(std::make_unique<cw_fpga_sim_job>(
-      cw_fpga_sim_job{.job = std::move(*job), .source = source.ticket, .destination = destination.ticket}));
+  jobs_.push_back(std::make_unique<cw_fpga_sim_job>(cw_fpga_sim_job{.job = std::move(*job)}));
   return jobs_.back().get();
 }
 
@@ -244,17 +286,15 @@ void Card::discard(cw_fpga_sim_job* job) {
     }
     held = std::move(*found);
     jobs_.erase(found);
-    if (submitted_ == job) {
-      submitted_ = nullptr;
-    }
   }
   driver_->discard(held->job);
 }
 
 Result<cw_fence> Card::submit(cw_fpga_sim_job& job) {
   const std::lock_guard lock(mutex_);
-  const auto turn_on = [this](std::uint64_t ticket, std::uint32_t usage, const char* side,
-                              const char* turn) -> Status {
+  std::vector<std::shared_ptr<Gate>> gates;
+  const auto turn_on = [&](std::uint64_t ticket, std::uint32_t usage, const char* side,
+                           const char* turn) -> Status {
     const auto found = mapped_.find(ticket);
     if (found == mapped_.end()) {
       return Error(Errc::WrongState, "fpga_sim submit",
@@ -262,23 +302,28 @@ Result<cw_fence> Card::submit(cw_fpga_sim_job& job) {
                          " that the job was prepared for is mapped no more; prepare one for its successor"));
     }
     const auto& turns = found->second->turns_;
-    if (std::none_of(turns.begin(), turns.end(), [usage](std::uint32_t had) { return (had & usage) != 0; })) {
+    if (std::none_of(turns.begin(), turns.end(),
+                     [&](const auto& turn) { return (turn.usage & usage) != 0; })) {
       return Error(Errc::WrongState, "fpga_sim submit",
                    words("the card has no turn on the ", side, "; call begin_access(", turn,
                          ") on its mapping first"));
     }
+    for (const auto& one : turns) {
+      if (one.gate != nullptr && !one.gate->open()) {
+        gates.push_back(one.gate);
+      }
+    }
     return {};
   };
-  if (auto turn = turn_on(job.source, CW_USAGE_READ, "source", "Usage::Read"); !turn) {
+  if (auto turn = turn_on(job.job->memory[0], CW_USAGE_READ, "source", "Usage::Read"); !turn) {
     return std::move(turn.error());
   }
-  if (auto turn = turn_on(job.destination, CW_USAGE_WRITE, "destination", "Usage::Write"); !turn) {
+  if (auto turn = turn_on(job.job->memory[1], CW_USAGE_WRITE, "destination", "Usage::Write"); !turn) {
     return std::move(turn.error());
   }
-  if (auto submitted = driver_->submit(*job.job); !submitted) {
+  if (auto submitted = driver_->submit(*job.job, std::move(gates)); !submitted) {
     return std::move(submitted.error());
   }
-  submitted_ = &job;
   return *job.job->event;
 }
 

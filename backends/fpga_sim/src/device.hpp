@@ -11,12 +11,11 @@
 #include <vector>
 
 #include "driver.hpp"
+#include "gate.hpp"
 
-/// What a user's job is: the driver's, and the mappings that it was made of.
+/// What a user's job is: the driver's.
 struct cw_fpga_sim_job {  // NOLINT(readability-identifier-naming): the C header's name
   std::shared_ptr<causeway::fpga_sim_backend::Job> job;
-  std::uint64_t source;
-  std::uint64_t destination;
 };
 
 namespace causeway::fpga_sim_backend {
@@ -43,7 +42,12 @@ public:
     std::vector<std::byte*> memory_;
     cw_fpga_view view_;  // ticket 0: not mapped
     std::vector<cw_sg_entry> entries_;
-    std::vector<std::uint32_t> turns_;  // the usage of each begun access; guarded by Card::mutex_
+    /// A begun access: what it may do, and what the card's work waits for.
+    struct Turn {
+      std::uint32_t usage;
+      std::shared_ptr<Gate> gate;  // null: nothing
+    };
+    std::vector<Turn> turns_;  // guarded by Card::mutex_
   };
 
   static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);
@@ -71,6 +75,7 @@ public:
 
 private:
   Card(plugin::Host host, unsigned data_bits, std::uint64_t max_run);
+  [[nodiscard]] bool has_jobs(std::uint64_t ticket);
   Status transfer(std::vector<Segment> in, std::vector<Segment> out, std::uint32_t bytes, Deadline deadline);
   /// The whole beats around a probe's bytes.
   struct Window {
@@ -91,7 +96,6 @@ private:
   std::uint64_t next_ticket_ = 1;                // guarded by mutex_, as are the next ones
   std::map<std::uint64_t, Attachment*> mapped_;  // by ticket
   std::vector<std::unique_ptr<cw_fpga_sim_job>> jobs_;
-  cw_fpga_sim_job* submitted_ = nullptr;  // the last one
 };
 
 /// The functions of CW_FPGA_CARD_INTERFACE and CW_FPGA_SIM_ENGINE_INTERFACE.

@@ -3,6 +3,7 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -45,7 +46,12 @@ const char* cause_of(std::uint32_t status) {
 Driver::Driver(plugin::Host host, unsigned data_bits, std::uint64_t max_run)
     : host_(host),
       beat_(data_bits / 8),
-      hardware_(data_bits, max_run, [this](Inside inside, unsigned lines) { interrupted(inside, lines); }) {}
+      hardware_(
+          data_bits, max_run, [this](Inside inside, unsigned lines) { interrupted(inside, lines); },
+          [this](Inside inside) {
+            Lock lock(mutex_);
+            start_next(inside, lock);
+          }) {}
 
 // ---------------------------------------------------------------- registers
 
@@ -94,42 +100,45 @@ Result<int> Driver::interrupt_fd(std::uint32_t index) {
 
 // ---------------------------------------------------------------- jobs
 
-Result<std::shared_ptr<Job>> Driver::prepare(ImageJob image) {
+Result<std::shared_ptr<Job>> Driver::prepare(ImageJob image, Job::Memory memory) {
   auto chain = Chain::create(hardware_, image);
   if (!chain) {
     return std::move(chain.error());
   }
   const std::size_t descriptors = chain->descriptors();
   hardware_.between_clocks([&](Inside) { descriptors_written_ += descriptors; });
-  return std::make_shared<Job>(std::move(image), std::move(*chain));
+  return std::make_shared<Job>(std::move(image), std::move(*chain), memory);
 }
 
 void Driver::discard(const std::shared_ptr<Job>& job) {
-  const std::lock_guard programming(programming_);
-  hardware_.between_clocks([&](Inside inside) {
-    std::unique_lock lock(mutex_);
-    if (running_ == job.get()) {
-      reset_engine(inside);
-      finish(lock, Error(Errc::DeviceLost, "fpga_sim", "the job was discarded while it ran"), ECANCELED);
-    }
-    if (loaded_ == job.get()) {
-      loaded_ = nullptr;
-    }
-  });
-  std::unique_lock lock(mutex_);
+  cancel(*job, "the job was discarded before it ended");
+  Lock lock(mutex_);
   ended_.wait(lock, [&] { return !job->signalling; });
   if (job->event) {
     host_.destroy_event(*job->event);
   }
 }
 
-Status Driver::submit(Job& job) {
+void Driver::cancel(Job& job, const char* why) {
+  const std::lock_guard programming(programming_);
+  hardware_.between_clocks([&](Inside inside) {
+    Lock lock(mutex_);
+    take_back(inside, lock, job, Error(Errc::DeviceLost, "fpga_sim", why), ECANCELED);
+    if (loaded_ == &job) {
+      loaded_ = nullptr;
+    }
+    start_next(inside, lock);
+  });
+}
+
+Status Driver::submit(Job& job, std::vector<std::shared_ptr<Gate>> gates) {
   const std::lock_guard programming(programming_);
   {
-    std::unique_lock lock(mutex_);
-    if (running_ != nullptr) {
-      return Error(Errc::Busy, "fpga_sim submit",
-                   "the card carries out a job already, and takes one at a time; wait for its completion");
+    Lock lock(mutex_);
+    if (job.pending) {
+      return Error(
+          Errc::Busy, "fpga_sim submit",
+          "the job was submitted and has not ended; wait for its completion, or prepare another one");
     }
     ended_.wait(lock, [&] { return !job.signalling; });
     auto event = host_.create_event();
@@ -139,28 +148,73 @@ Status Driver::submit(Job& job) {
     if (job.event) {
       host_.destroy_event(*job.event);
     }
+    queue_.push_back(&job);
     job.event = *event;
-    job.running = true;
+    job.gates = std::move(gates);
+    job.number = ++last_number_;
+    job.pending = true;
     job.outcome.reset();
-    running_ = &job;
   }
-  hardware_.between_clocks([&](Inside inside) { program(inside, job); });
+  hardware_.kick();
   return {};
+}
+
+void Driver::start_next(Inside inside, Lock& lock) {
+  if (running_ != nullptr) {
+    return;
+  }
+  const auto may_start = [this](auto place) {
+    const Job& job = **place;
+    return std::all_of(job.gates.begin(), job.gates.end(), [](const auto& gate) { return gate->open(); }) &&
+           std::none_of(queue_.begin(), place, [&](const Job* before) {
+             return job.touches(before->memory[0]) || job.touches(before->memory[1]);
+           });
+  };
+  auto place = queue_.begin();
+  while (place != queue_.end() && !may_start(place)) {
+    ++place;
+  }
+  if (place == queue_.end()) {
+    return;
+  }
+  Job& next = **place;
+  queue_.erase(place);
+  running_ = &next;
+  next.gates.clear();
+  lock.unlock();
+  program(inside, next);  // jobs go by work between clocks alone, so this one stays
+  lock.lock();
+}
+
+bool Driver::settle(Inside inside) {
+  const auto failed = [&](Ring ring) { return (read(inside, ring, reg::kStatus) & status::kErrors) != 0; };
+  if (std::any_of(kRings.begin(), kRings.end(), failed)) {
+    return false;
+  }
+  for (const auto ring : kRings) {
+    std::uint32_t seen = 0;
+    for (int i = 0; i < kResetReads && (seen & (status::kHalted | status::kIdle)) == 0; ++i) {
+      seen = read(inside, ring, reg::kStatus);
+    }
+    if ((seen & (status::kHalted | status::kIdle)) == 0) {
+      return false;
+    }
+    // What is still to be acknowledged would hide the next one.
+    if (const auto left = seen & (status::kIoc | status::kErrorIrq); left != 0) {
+      write(inside, ring, reg::kStatus, left);
+    }
+  }
+  return true;
 }
 
 void Driver::program(Inside inside, Job& job) {
   ++submissions_;
   const auto out = job.chain.out();
   const auto in = job.chain.in();
+  if (!settle(inside)) {
+    reset_engine(inside);  // what failed, or somebody else left in the middle
+  }
   if (loaded_ != &job) {
-    // What failed, or somebody else left in the middle, must be reset first.
-    for (const auto ring : kRings) {
-      const auto seen = read(inside, ring, reg::kStatus);
-      if ((seen & status::kErrors) != 0 || (seen & (status::kHalted | status::kIdle)) == 0) {
-        reset_engine(inside);
-        break;
-      }
-    }
     const auto set = [&](std::uint32_t offset, std::uint32_t value) {
       inside.engine.write_register(offset, value);
       ++register_writes_;
@@ -188,14 +242,14 @@ void Driver::program(Inside inside, Job& job) {
 }
 
 Status Driver::wait(Job& job, Deadline deadline) {
-  const auto ended = [&] { return !job.running && !job.signalling; };
+  const auto ended = [&] { return !job.pending && !job.signalling; };
   {
-    std::unique_lock lock(mutex_);
-    if (!job.running && !job.outcome) {
+    Lock lock(mutex_);
+    if (!job.pending && !job.outcome) {
       return Error(Errc::WrongState, "fpga_sim wait",
                    "the job was not submitted, so there is nothing to wait for");
     }
-    if (job.running) {
+    if (job.pending) {
       host_.count(CW_COUNT_CPU_WAITS, 1);
     }
     if (wait_until(lock, deadline, ended)) {
@@ -204,30 +258,32 @@ Status Driver::wait(Job& job, Deadline deadline) {
   }
   const std::lock_guard programming(programming_);
   hardware_.between_clocks([&](Inside inside) {
-    std::unique_lock lock(mutex_);
-    if (running_ == &job) {
-      const std::string states = where(inside);
-      reset_engine(inside);
-      finish(lock,
-             Error(Errc::TimedOut, "fpga_sim wait",
-                   words("the card did not interrupt before the deadline, and was reset; ", states)),
-             ETIMEDOUT);
-    }
+    Lock lock(mutex_);
+    std::string text =
+        running_ == &job
+            ? words("the card did not interrupt before the deadline, and was reset; ", where(inside))
+        : running_ != nullptr
+            ? "the job was not started before the deadline, since the card works on one before it; it was "
+              "taken back"
+            : "the job was not started before the deadline, since what its turns wait for has not signalled; "
+              "it was taken back";
+    take_back(inside, lock, job, Error(Errc::TimedOut, "fpga_sim wait", std::move(text)), ETIMEDOUT);
+    start_next(inside, lock);
   });
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   ended_.wait(lock, ended);
   return *job.outcome;
 }
 
-std::optional<cw_fence> Driver::pending(const Job& job) {
+std::optional<Driver::Completion> Driver::pending(const Job& job) {
   const std::lock_guard lock(mutex_);
-  return job.running ? job.event : std::nullopt;
+  return job.pending ? std::optional(Completion{.fence = *job.event, .number = job.number}) : std::nullopt;
 }
 
 Status Driver::wait_idle(Deadline deadline) {
-  std::unique_lock lock(mutex_);
-  if (!wait_until(lock, deadline, [&] { return running_ == nullptr; })) {
-    return Error(Errc::TimedOut, "fpga_sim wait_idle", "the card carries out a job still");
+  Lock lock(mutex_);
+  if (!wait_until(lock, deadline, [&] { return running_ == nullptr && queue_.empty(); })) {
+    return Error(Errc::TimedOut, "fpga_sim wait_idle", "the card has jobs to carry out still");
   }
   return {};
 }
@@ -235,32 +291,48 @@ Status Driver::wait_idle(Deadline deadline) {
 void Driver::reset() {
   const std::lock_guard programming(programming_);
   hardware_.between_clocks([&](Inside inside) {
-    std::unique_lock lock(mutex_);
+    Lock lock(mutex_);
     reset_engine(inside);
-    finish(lock, Error(Errc::DeviceLost, "fpga_sim", "the card was reset while the job ran"), ECANCELED);
+    while (running_ != nullptr || !queue_.empty()) {
+      Job& job = running_ != nullptr ? *running_ : *queue_.front();
+      end(lock, job, Error(Errc::DeviceLost, "fpga_sim", "the card was reset before the job ended"),
+          ECANCELED);
+    }
   });
 }
 
-void Driver::finish(std::unique_lock<std::mutex>& lock, Status outcome, int system_errno) {
-  Job* job = std::exchange(running_, nullptr);
-  if (job == nullptr) {
+void Driver::take_back(Inside inside, Lock& lock, Job& job, Status outcome, int system_errno) {
+  if (!job.pending) {
     return;
   }
-  job->running = false;
-  job->outcome = std::move(outcome);
-  job->signalling = true;  // so that nobody frees it meanwhile
-  const cw_fence event = *job->event;
+  if (running_ == &job) {
+    reset_engine(inside);
+  }
+  end(lock, job, std::move(outcome), system_errno);
+}
+
+void Driver::end(Lock& lock, Job& job, Status outcome, int system_errno) {
+  if (running_ == &job) {
+    running_ = nullptr;
+  } else {
+    std::erase(queue_, &job);
+  }
+  job.gates.clear();
+  job.pending = false;
+  job.outcome = std::move(outcome);
+  job.signalling = true;  // so that nobody frees it meanwhile
+  const cw_fence event = *job.event;
   lock.unlock();
   if (!host_.signal_event(event, system_errno)) {
     host_.log(CW_LOG_ERROR, "fpga_sim: the completion of a job could not be signalled");
   }
   lock.lock();
-  job->signalling = false;
+  job.signalling = false;
   ended_.notify_all();
 }
 
 template <class Ended>
-bool Driver::wait_until(std::unique_lock<std::mutex>& lock, Deadline deadline, Ended&& ended) {
+bool Driver::wait_until(Lock& lock, Deadline deadline, Ended&& ended) {
   if (deadline.is_never()) {
     ended_.wait(lock, ended);
     return true;
@@ -279,7 +351,7 @@ void Driver::reset_engine(Inside inside) {
 }
 
 void Driver::interrupted(Inside inside, unsigned lines) {
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   for (unsigned i = 0; i < kRings.size(); ++i) {
     if ((lines >> i & 1U) != 0 && interrupts_[i].valid()) {
       ::eventfd_write(interrupts_[i].get(), 1);  // full after 2^64 - 2 interrupts that nobody looked at
@@ -308,10 +380,11 @@ void Driver::interrupted(Inside inside, unsigned lines) {
     }
   } else if (failure) {
     loaded_ = nullptr;
-    finish(lock, std::move(*failure), EIO);
+    end(lock, *running_, std::move(*failure), EIO);
   } else if (done) {
-    finish(lock, {}, 0);
+    end(lock, *running_, {}, 0);
   }
+  start_next(inside, lock);
 }
 
 std::string Driver::where(Inside inside) {

@@ -18,8 +18,8 @@ constexpr unsigned kQuiet = 4096;
 }  // namespace
 
 Hardware::Hardware(unsigned data_bits, std::uint64_t max_run,
-                   std::function<void(Inside, unsigned)> on_interrupt)
-    : on_interrupt_(std::move(on_interrupt)), iommu_(max_run) {
+                   std::function<void(Inside, unsigned)> on_interrupt, std::function<void(Inside)> on_kick)
+    : on_interrupt_(std::move(on_interrupt)), on_kick_(std::move(on_kick)), iommu_(max_run) {
   std::promise<void> started;
   auto starts = started.get_future();
   // Signals are the program's; its handlers must not run on the hardware.
@@ -64,6 +64,13 @@ void Hardware::between_clocks(const std::function<void(Inside)>& work) {
   }
 }
 
+void Hardware::kick() {
+  const std::lock_guard lock(mutex_);
+  kicked_ = true;
+  asked_.store(true, std::memory_order_release);
+  wake_.notify_one();
+}
+
 bool Hardware::do_errands(Inside inside, bool may_sleep) {
   std::unique_lock lock(mutex_);
   if (may_sleep) {
@@ -71,8 +78,12 @@ bool Hardware::do_errands(Inside inside, bool may_sleep) {
   }
   asked_.store(false, std::memory_order_relaxed);
   const auto errands = std::exchange(errands_, {});
+  const bool kicked = std::exchange(kicked_, false);
   const bool stop = stop_;
   lock.unlock();
+  if (kicked && !stop) {
+    on_kick_(inside);
+  }
   for (Errand* errand : errands) {
     try {
       (*errand->work)(inside);

@@ -20,7 +20,7 @@ namespace causeway::fpga_sim_backend {
 /// The card: engine, IOMMU and the thread that is their clock. The clock stands still while nothing can
 /// change.
 ///
-/// Threads: thread-safe. on_interrupt runs on the hardware's thread, between two clocks.
+/// Threads: thread-safe. on_interrupt and on_kick run on the hardware's thread, between two clocks.
 class Hardware {
 public:
   /// What a piece of work may touch while the clock waits for it.
@@ -32,7 +32,8 @@ public:
 
   /// lines: bit 0 MM2S, bit 1 S2MM; those that rose.
   Hardware(unsigned data_bits, std::uint64_t max_run,
-           std::function<void(Inside inside, unsigned lines)> on_interrupt);
+           std::function<void(Inside inside, unsigned lines)> on_interrupt,
+           std::function<void(Inside inside)> on_kick);
   /// The clock stops in mid-transfer if need be.
   ~Hardware();
   Hardware(const Hardware&) = delete;
@@ -41,6 +42,8 @@ public:
   /// Has the hardware's thread do work between two clocks, and waits until it is done. Not to be called on
   /// that thread. Throws what work throws.
   void between_clocks(const std::function<void(Inside)>& work);
+  /// Has on_kick called soon, and waits for nothing; on any thread. Work that is given later comes after it.
+  void kick();
 
 private:
   /// Memory as quick as cards see it, in clocks.
@@ -60,6 +63,7 @@ private:
   bool do_errands(Inside inside, bool may_sleep);
 
   const std::function<void(Inside, unsigned)> on_interrupt_;
+  const std::function<void(Inside)> on_kick_;
   Iommu iommu_;
   Pace pace_;
   unsigned lines_ = 0;  // the thread's
@@ -68,7 +72,8 @@ private:
   std::condition_variable wake_;    // the hardware's thread
   std::condition_variable done_;    // who waits for an errand
   std::vector<Errand*> errands_;    // guarded by mutex_
-  std::atomic<bool> asked_{false};  // errands_ or stop_ changed
+  std::atomic<bool> asked_{false};  // errands_, kicked_ or stop_ changed
+  bool kicked_ = false;             // guarded by mutex_
   bool stop_ = false;               // guarded by mutex_
   std::thread thread_;              // last: it uses all of the above
 };

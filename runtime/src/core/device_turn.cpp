@@ -160,6 +160,9 @@ std::shared_ptr<FenceState> AttachmentState::as_device_takes_it(const std::share
     auto travelling = device_fence->travelling();
     return travelling && device_.has(capability_to_wait((*travelling)->kind())) ? *travelling : nullptr;
   }
+  if (fence->kind() == FenceKind::HostEvent && fence->dispatched()) {
+    return nullptr;  // another process's: a device would be told only when somebody calls dispatch()
+  }
   if (device_.has(capability_to_wait(fence->kind()))) {
     return fence;
   }

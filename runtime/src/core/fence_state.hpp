@@ -74,13 +74,12 @@ public:
   [[nodiscard]] bool covers(const FenceState& other) const noexcept {
     return place_.context == other.place_.context && place_.sequence >= other.place_.sequence;
   }
+  /// Whether its callbacks wait for Runtime::dispatch(); else whoever signals it runs them.
+  [[nodiscard]] virtual bool dispatched() const noexcept { return true; }
 
 protected:
   /// Waits until the deadline, which may be in the past. None: still pending then.
   [[nodiscard]] virtual Result<std::optional<FenceOutcome>> ask(Deadline deadline) = 0;
-  /// Whether its callbacks wait for Runtime::dispatch(); else whoever signals it runs them.
-  [[nodiscard]] virtual bool dispatched() const noexcept { return true; }
-
   /// Notes how it ended. False if that was known before. (Under mutex_, if the caller holds it.)
   bool record(FenceOutcome outcome);
   void run_callbacks();

@@ -109,12 +109,13 @@ public:
     }
     return *this;
   }
-  /// A job that still runs is ended, by a reset of the card.
+  /// A job that waits is taken back; one that still runs is ended, by a reset of the card.
   ~Job() { drop(); }
 
-  /// Starts it. The answer becomes readable (poll: POLLIN) when it has ended, well or not; lent until the
-  /// next submit() or the end of this object. Errors: Busy (a job runs), WrongState (no turn on a mapping, or
-  /// a mapping is gone), OutOfFds.
+  /// Has it start when what its turns wait for has signalled and the card is free; jobs that share memory
+  /// keep their order. The answer becomes readable (poll: POLLIN) when it has ended, well or not; lent until
+  /// the next submit() or the end of this object. Errors: Busy (it was submitted, and has not ended),
+  /// WrongState (no turn on a mapping, or a mapping is gone), OutOfFds.
   [[nodiscard]] Result<BorrowedFd> submit() {
     auto completion = plugin::sized<cw_fence>();
     auto status = fpga::detail::call(
@@ -126,8 +127,8 @@ public:
   }
 
   /// Waits for the end of what was submitted. Errors: Io (the engine stopped: names ring, descriptor, and the
-  /// address and direction of a fault), TimedOut (the engine was reset), WrongState (nothing was submitted),
-  /// DeviceLost (somebody reset the card).
+  /// address and direction of a fault), TimedOut (the engine was reset, or the job taken back before it
+  /// started), WrongState (nothing was submitted), DeviceLost (somebody reset the card).
   [[nodiscard]] Status wait(Deadline deadline) {
     const auto when = deadline.is_never() ? Deadline::Clock::time_point::max() : deadline.when();
     return fpga::detail::call([&](cw_error* error) {

@@ -69,12 +69,14 @@ typedef struct cw_fpga_sim_engine {
                      uint32_t kernel, cw_fpga_sim_job** job, cw_error* error);
   /* Ends the job if it runs (by a reset), and frees it. */
   void (*discard)(cw_device* device, cw_fpga_sim_job* job);
-  /* Starts it. completion: a CW_FENCE_HOST_EVENT, lent until the job is submitted again or discarded. The
-   * card must have its turns on both mappings. CW_BUSY while a job runs; CW_WRONG_STATE without turns, or if
-   * a mapping is gone. */
+  /* Has it start when what its turns wait for has signalled and the card is free; jobs that share memory keep
+   * their order. completion: a CW_FENCE_HOST_EVENT, lent until the job is submitted again or discarded. The
+   * card must have its turns on both mappings. CW_BUSY while the job has not ended; CW_WRONG_STATE without
+   * turns, or if a mapping is gone. */
   int32_t (*submit)(cw_device* device, cw_fpga_sim_job* job, cw_fence* completion, cw_error* error);
-  /* Waits until it has ended, and says how. Past the deadline the engine is reset, and CW_TIMED_OUT answered.
-   * deadline_ns is on CLOCK_MONOTONIC; INT64_MAX waits for ever. */
+  /* Waits until it has ended, and says how. Past the deadline the engine is reset, or the job taken back if
+   * it has not started, and CW_TIMED_OUT answered. deadline_ns is on CLOCK_MONOTONIC; INT64_MAX waits for
+   * ever. */
   int32_t (*wait)(cw_device* device, cw_fpga_sim_job* job, int64_t deadline_ns, cw_error* error);
   /* The last fault; 0 if there was none since the device was opened. */
   int32_t (*fault)(cw_device* device, cw_fpga_sim_fault* fault);
