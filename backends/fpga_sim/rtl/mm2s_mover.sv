@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory to stream: reads what a descriptor names, in bursts of AXI4 (INCR) that cross no boundary of BURST_BYTES,
-// hence none of 4 KiB (AXI4, A3.4.1). The first bad response ends it; beats from there on are dropped.
+// Memory to stream: reads what a descriptor names, in bursts of AXI4 (INCR). The first bad response ends it; beats
+// from there on are dropped.
 module mm2s_mover #(
     parameter int DATA_BITS = 64
 ) (
@@ -32,8 +32,6 @@ module mm2s_mover #(
     output logic                 t_last
 );
   localparam int BYTES = DATA_BITS / 8;
-  localparam int BURST_BYTES = BYTES * 256 < 4096 ? BYTES * 256 : 4096;
-  localparam int BURST_BITS = $clog2(BURST_BYTES);
 
   typedef enum logic [1:0] {IDLE, ADDRESS, DATA, DONE} state_t;
   state_t state;
@@ -43,9 +41,8 @@ module mm2s_mover #(
   logic [1:0] response;
   logic [25:0] bytes;
 
-  // Up to the boundary, or as much as is left.
-  wire [BURST_BITS:0] room = (BURST_BITS + 1)'(BURST_BYTES) - {1'b0, address[BURST_BITS-1:0]};
-  wire [BURST_BITS:0] chunk = left < 26'(room) ? left[BURST_BITS:0] : room;
+  burst_length #(.DATA_BITS(DATA_BITS)) burst (.address, .left, .length(ar_length));
+
   wire bad = response[1] || r_response[1];
   wire drop = flush || bad;
 
@@ -53,7 +50,6 @@ module mm2s_mover #(
   assign state_out = state;
   assign ar_valid = state == ADDRESS;
   assign ar_address = address;
-  assign ar_length = 8'(chunk / (BURST_BITS + 1)'(BYTES) - (BURST_BITS + 1)'(1));
   assign t_valid = state == DATA && r_valid && !drop;
   assign t_data = r_data;
   assign t_last = eof && left == 26'(BYTES);

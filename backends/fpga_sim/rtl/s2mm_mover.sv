@@ -37,8 +37,6 @@ module s2mm_mover #(
     input  logic                   t_last
 );
   localparam int BYTES = DATA_BITS / 8;
-  localparam int BURST_BYTES = BYTES * 256 < 4096 ? BYTES * 256 : 4096;
-  localparam int BURST_BITS = $clog2(BURST_BYTES);
 
   typedef enum logic [2:0] {IDLE, WAIT, ADDRESS, DATA, RESPONSE, DONE} state_t;
   state_t state;
@@ -48,15 +46,14 @@ module s2mm_mover #(
   logic [1:0] response;
   logic ended, sof, in_packet;
 
-  wire [BURST_BITS:0] room = (BURST_BITS + 1)'(BURST_BYTES) - {1'b0, address[BURST_BITS-1:0]};
-  wire [BURST_BITS:0] chunk = left < 26'(room) ? left[BURST_BITS:0] : room;
+  burst_length #(.DATA_BITS(DATA_BITS)) burst (.address, .left, .length(aw_length));
+
   wire pad = ended || flush;  // the burst must be filled, and the stream has nothing for it
 
   assign quiet = state == IDLE;
   assign state_out = state;
   assign aw_valid = state == ADDRESS;
   assign aw_address = address;
-  assign aw_length = 8'(chunk / (BURST_BITS + 1)'(BYTES) - (BURST_BITS + 1)'(1));
   assign w_valid = state == DATA && (pad || t_valid);
   assign w_data = t_data;
   assign w_strobe = pad ? '0 : t_keep;
