@@ -17,6 +17,9 @@ int main(int argc, char** argv) try {
   add_hop_rows(suite);
   add_dispatch_rows(suite);
   add_scaling_rows(suite);
+#ifdef CAUSEWAY_BENCH_FPGA
+  add_fpga_rows(suite);
+#endif
 #ifdef CAUSEWAY_BENCH_GSTREAMER
   add_gstreamer_peers(suite);
 #endif

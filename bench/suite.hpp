@@ -116,6 +116,9 @@ void add_copy_rows(Suite& suite);
 void add_hop_rows(Suite& suite);
 void add_dispatch_rows(Suite& suite);
 void add_scaling_rows(Suite& suite);
+#ifdef CAUSEWAY_BENCH_FPGA
+void add_fpga_rows(Suite& suite);
+#endif
 #ifdef CAUSEWAY_BENCH_GSTREAMER
 void add_gstreamer_peers(Suite& suite);
 #endif

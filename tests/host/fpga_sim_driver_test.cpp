@@ -252,6 +252,28 @@ TEST_P(FpgaDriver, JobsWaitForTheOnesBeforeThem) {
   EXPECT_EQ(host_.made, host_.destroyed);
 }
 
+// The next one is started from the interrupt of the last, while its other ring may still write a status.
+TEST_P(FpgaDriver, JobsFollowEachOtherWithoutAPause) {
+  std::vector<std::shared_ptr<rtl::Job>> jobs;
+  for (int i = 0; i < 4; ++i) {
+    jobs.push_back(job(good()));
+  }
+  for (int round = 0; round < 100; ++round) {
+    for (const auto& each : jobs) {
+      ASSERT_TRUE(driver_->submit(*each));
+    }
+    for (const auto& each : jobs) {
+      ASSERT_TRUE(ended_well(*each)) << round;
+    }
+    ASSERT_TRUE(driver_->submit(*jobs[3]));  // the one whose rings the card has
+    ASSERT_TRUE(ended_well(*jobs[3])) << round;
+  }
+  EXPECT_EQ(driver_->counts().resets, 0U);
+  for (const auto& each : jobs) {
+    driver_->discard(each);
+  }
+}
+
 // Nobody's thread waits for the event: whoever signals it has the card started.
 TEST_P(FpgaDriver, AJobStartsWhenItsGateOpens) {
   const auto waiting = job(good());

@@ -167,6 +167,21 @@ TEST_P(OwnDriver, MovesBytes) {
   EXPECT_FALSE(fpga_sim::last_fault(*card).value());
 }
 
+// The alias proof, or who had the card before, left some.
+TEST_P(OwnDriver, AResetForgetsInterrupts) {
+  look_for_interrupts();
+  start();
+  EXPECT_EQ(interrupted(Ring::S2mm), 1U);
+  write(Ring::S2mm, reg::kStatus, status::kIoc);
+  pollfd waits{.fd = fpga::interrupt(*card, 0).value().get(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&waits, 1, 30'000), 1);
+  fpga::reset(*card).value();
+  EXPECT_EQ(::poll(&waits, 1, 0), 0);
+  start();
+  EXPECT_EQ(interrupted(Ring::Mm2s), 1U);
+  EXPECT_EQ(interrupted(Ring::S2mm), 1U);
+}
+
 TEST_P(OwnDriver, AStrayReadIsBlockedAndSaid) {
   look_for_interrupts();
   in.address = source->address() + kBytes;  // the hole behind the buffer

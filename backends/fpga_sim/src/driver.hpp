@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <causeway/deadline.hpp>
 #include <causeway/fd.hpp>
 #include <causeway/plugin/backend.hpp>
@@ -76,7 +77,7 @@ public:
   [[nodiscard]] std::optional<Completion> pending(const Job& job);
   /// Waits until no job runs or waits. Errors: TimedOut.
   [[nodiscard]] Status wait_idle(Deadline deadline);
-  /// Ends what runs and what waits with DeviceLost.
+  /// Ends what runs and what waits with DeviceLost; interrupts that nobody has looked at are forgotten.
   void reset();
 
   [[nodiscard]] std::uint32_t read_register(std::uint32_t offset);
@@ -121,6 +122,8 @@ private:
   const plugin::Host host_;
   const std::uint32_t beat_;
 
+  std::atomic<std::uint64_t> descriptors_written_{0};
+
   // Taken for a whole submission or reset; never on the hardware's thread.
   std::mutex programming_;
   // Short; taken on the hardware's thread, too. After programming_.
@@ -134,7 +137,6 @@ private:
   // The hardware's thread's alone.
   const Job* loaded_ = nullptr;  // whose rings the registers hold
   std::uint64_t register_writes_ = 0;
-  std::uint64_t descriptors_written_ = 0;
   std::uint64_t submissions_ = 0;
   std::uint64_t resets_ = 0;
 

@@ -105,6 +105,7 @@ Status check_extent(const char* side, const cw_fpga_view& view, const Rows& rows
 std::vector<Segment> segments_of(const cw_fpga_view& view, std::uint32_t object, std::uint64_t offset,
                                  std::uint64_t bytes) {
   std::vector<Segment> segments;
+  segments.reserve(view.sg_count[object]);
   std::uint64_t skip = offset;
   for (std::uint32_t i = 0; bytes > 0 && i < view.sg_count[object]; ++i) {
     const auto& entry = view.sg[view.sg_first[object] + i];
