@@ -56,7 +56,7 @@ bool has_layer(const CallerDevice::Library& library) {
 
 }  // namespace
 
-CallerDevice::CallerDevice(std::vector<const char*> extensions, bool timelines)
+CallerDevice::CallerDevice(std::vector<const char*> extensions, bool timelines, bool ycbcr)
     : extensions_(std::move(extensions)), library_(std::make_unique<Library>()) {
   void* loader = ::dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
   if (loader == nullptr) {
@@ -125,7 +125,10 @@ CallerDevice::CallerDevice(std::vector<const char*> extensions, bool timelines)
   queue.pQueuePriorities = &priority;
   VkPhysicalDeviceTimelineSemaphoreFeatures timeline{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, nullptr, VK_TRUE};
-  VkDeviceCreateInfo device{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, timelines ? &timeline : nullptr};
+  VkPhysicalDeviceSamplerYcbcrConversionFeatures conversion{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_YCBCR_CONVERSION_FEATURES, timelines ? &timeline : nullptr,
+      VK_TRUE};
+  VkDeviceCreateInfo device{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, ycbcr ? &conversion : conversion.pNext};
   device.queueCreateInfoCount = 1;
   device.pQueueCreateInfos = &queue;
   device.enabledExtensionCount = static_cast<std::uint32_t>(extensions_.size());

@@ -12,10 +12,10 @@
 namespace causeway::test {
 
 /// An application's own Vulkan: instance with the validation layer, lavapipe, a device with exactly the given
-/// extensions, and with timeline semaphores if asked for, one queue.
+/// extensions, and with timeline semaphores or the sampler's YCbCr conversion if asked for, one queue.
 class CallerDevice {
 public:
-  explicit CallerDevice(std::vector<const char*> extensions, bool timelines = false);
+  explicit CallerDevice(std::vector<const char*> extensions, bool timelines = false, bool ycbcr = false);
   CallerDevice(const CallerDevice&) = delete;
   CallerDevice& operator=(const CallerDevice&) = delete;
   ~CallerDevice();

@@ -107,6 +107,7 @@ Result<std::unique_ptr<Context>> adopt(plugin::Host host, const cw_vulkan_adopt_
   if (auto status = check_extensions(*context); !status) {
     return std::move(status.error());
   }
+  context->ycbcr = (info.flags & CW_VULKAN_ADOPT_SAMPLER_YCBCR_CONVERSION) != 0;
   context->timeline = (info.flags & CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE) != 0;
   context->submits = (info.flags & CW_VULKAN_ADOPT_SUBMITS) != 0;
   context->takes_turns = !context->submits && (info.flags & CW_VULKAN_ADOPT_TAKES_TURNS) != 0;

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "constraints.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
+#include <causeway/format.hpp>
 #include <numeric>
+#include <span>
+#include <vector>
 
 #include "image_support.hpp"
+#include "linear_layout.hpp"
 
 namespace causeway::vulkan_backend {
 namespace {
@@ -24,9 +31,90 @@ constexpr VkDeviceSize kBufferStride = 4;
 constexpr VkDeviceSize kImageStride = 256;
 constexpr VkDeviceSize kCpuImageStride = 64;
 
+bool has_linear(const std::vector<VkDrmFormatModifierPropertiesEXT>& modifiers) {
+  return std::any_of(modifiers.begin(), modifiers.end(),
+                     [](const auto& one) { return one.drmFormatModifier == 0; });
+}
+
+/// Whether LINEAR memory may become an image without modifiers: in one piece, or a plane at a time.
+bool can_be_linear(const Context& context, const ImageWish& wish, std::span<const PlaneFormat> planes) {
+  const ImageTiling how{.tiling = VK_IMAGE_TILING_LINEAR, .disjoint = planes.size() > 1};
+  if (ask_image(context, wish, how, static_cast<std::uint32_t>(planes.size()))) {
+    return true;
+  }
+  return std::all_of(planes.begin(), planes.end(), [&](const PlaneFormat& plane) {
+    const ImageWish one = plane_wish(wish, plane);
+    return has_linear(importable_modifiers(context, one)) ||
+           ask_image(context, one, {.tiling = VK_IMAGE_TILING_LINEAR}, 1).has_value();
+  });
+}
+
+/// Room for planes that each want to be bound to so many bytes. In one object a plane begins where the one
+/// before it ends; in an object of its own it wants no less.
+void make_room(std::span<const VkDeviceSize> sizes, std::span<const std::uint32_t> strides,
+               std::span<const PlaneFormat> planes, std::uint32_t height, cw_constraints& out) {
+  std::uint64_t end = 0;
+  for (std::size_t p = 0; p < planes.size(); ++p) {
+    const std::uint64_t begin = (end + out.offset_align - 1) / out.offset_align * out.offset_align;
+    out.min_object_size[0] = std::max(out.min_object_size[0], begin + sizes[p]);
+    out.min_object_size[p] = std::max(out.min_object_size[p], sizes[p]);
+    end = begin + std::uint64_t{strides[p]} * (height / planes[p].down);
+  }
+}
+
+/// One image, by a modifier or else in LINEAR tiling. Errors: Unsupported.
+Status constrain_image(const Context& context, const ImageWish& wish, std::span<const PlaneFormat> planes,
+                       const std::vector<VkDrmFormatModifierPropertiesEXT>& modifiers, cw_constraints& out) {
+  if (has_linear(modifiers)) {
+    return {};
+  }
+  auto layout = linear_layout(context, wish, static_cast<std::uint32_t>(planes.size()));
+  if (layout) {
+    align(out.offset_align, layout->align);
+    std::copy(layout->strides.begin(), layout->strides.end(), &out.exact_stride[0]);
+    make_room(layout->sizes, layout->strides, planes, wish.extent.height, out);
+    return {};
+  }
+  if (out.modifier_count > 1) {  // LINEAR goes, the others stay
+    --out.modifier_count;
+    std::copy(&out.modifiers[1], &out.modifiers[1] + out.modifier_count, &out.modifiers[0]);
+    return {};
+  }
+  return std::move(layout.error()).within("no modifier of VK_EXT_image_drm_format_modifier will do, either");
+}
+
+/// Each plane as an image of its own: LINEAR alone. Errors: Unsupported.
+Status constrain_planes(const Context& context, const ImageWish& whole, std::span<const PlaneFormat> planes,
+                        cw_constraints& out) {
+  out.modifier_count = 1;
+  std::array<VkDeviceSize, CW_MAX_PLANES> sizes{};
+  std::array<std::uint32_t, CW_MAX_PLANES> strides{};
+  for (std::uint32_t p = 0; p < planes.size(); ++p) {
+    const ImageWish wish = plane_wish(whole, planes[p]);
+    const bool any_stride = has_linear(importable_modifiers(context, wish));
+    auto layout = linear_layout(context, wish, 1);
+    if (!layout && !any_stride) {
+      return std::move(layout.error()).within(fmt::format("plane {} as an image", p));
+    }
+    if (!layout) {
+      continue;
+    }
+    // A driver that rounds rows up (lavapipe, to four) does so by modifiers, too.
+    sizes.at(p) = layout->sizes[0];
+    strides.at(p) = layout->strides[0];
+    if (!any_stride) {
+      align(out.offset_align, layout->align);
+      out.exact_stride[p] = layout->strides[0];
+    }
+  }
+  make_room(sizes, strides, planes, whole.extent.height, out);
+  return {};
+}
+
 }  // namespace
 
-void constrain(const Context& context, const cw_image_desc& image, std::uint32_t usage, cw_constraints& out) {
+Status constrain(const Context& context, const cw_image_desc& image, std::uint32_t usage,
+                 cw_constraints& out) {
   const auto& limits = context.physical.properties.limits;
   // A descriptor may start at each plane (VUID-VkWriteDescriptorSet-descriptorType-00328), a texel buffer
   // too.
@@ -42,18 +130,32 @@ void constrain(const Context& context, const cw_image_desc& image, std::uint32_t
   out.modifier_count = 1;
   out.modifiers[0] = 0;
   const auto wish = image_wish(context, image, usage);
-  const auto modifiers =
-      wish ? importable_modifiers(context, *wish) : decltype(importable_modifiers(context, *wish)){};
-  bool linear_image = false;
+  const bool as_image = (usage & CW_USAGE_AS_IMAGE) != 0;
+  const bool as_planes = (usage & CW_USAGE_AS_PLANES) != 0;
+  if (!wish) {
+    align(out.stride_align, kBufferStride);
+    return as_image || as_planes ? wish.error() : Status();
+  }
+  const auto modifiers = importable_modifiers(context, *wish);
   for (const auto& one : modifiers) {
-    if (one.drmFormatModifier == 0) {
-      linear_image = true;
-    } else if (out.modifier_count < CW_MAX_MODIFIERS) {
+    if (one.drmFormatModifier != 0 && out.modifier_count < CW_MAX_MODIFIERS) {
       out.modifiers[out.modifier_count++] = one.drmFormatModifier;
     }
   }
-  const VkDeviceSize image_stride = context.physical.on_cpu() ? kCpuImageStride : kImageStride;
-  align(out.stride_align, linear_image ? image_stride : kBufferStride);
+  const auto planes = plane_formats(Format{image.format});
+  if (as_image || as_planes) {
+    auto status = as_image ? constrain_image(context, *wish, planes, modifiers, out)
+                           : constrain_planes(context, *wish, planes, out);
+    if (!status) {
+      return status;
+    }
+  }
+  if (out.exact_stride[0] == 0) {
+    const bool linear_image = has_linear(modifiers) || can_be_linear(context, *wish, planes);
+    const VkDeviceSize image_stride = context.physical.on_cpu() ? kCpuImageStride : kImageStride;
+    align(out.stride_align, linear_image ? image_stride : kBufferStride);
+  }
+  return {};
 }
 
 }  // namespace causeway::vulkan_backend

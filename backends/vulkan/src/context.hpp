@@ -42,6 +42,7 @@ struct Context {
   VkDebugUtilsMessengerEXT messenger = VK_NULL_HANDLE;  ///< ours, with CAUSEWAY_VULKAN_VALIDATION
 
   bool timeline = false;     ///< timeline semaphores are enabled
+  bool ycbcr = false;        ///< samplerYcbcrConversion is enabled
   bool submits = true;       ///< begin_access and end_access use the queue
   bool takes_turns = false;  ///< otherwise: the application asks for the turn of each access
   bool may_submit = true;    ///< batches without commands may go to the queue at any time

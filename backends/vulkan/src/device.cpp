@@ -15,11 +15,10 @@
 #include "object_check.hpp"
 #include "own_device.hpp"
 #include "sync_interface.hpp"
+#include "ycbcr_interface.hpp"
 
 namespace causeway::vulkan_backend {
 namespace {
-
-constexpr std::uint64_t kLinear = 0;
 
 Status check_counts(const cw_attach_info& info) {
   if (info.object_count == 0 || info.object_count > CW_MAX_PLANES || info.plane_count > CW_MAX_PLANES) {
@@ -56,6 +55,7 @@ Status check_planes(const cw_attach_info& info) {
 cw_vulkan_view_v1 make_view(const Context& context, const cw_attach_info& info) {
   auto view = plugin::sized<cw_vulkan_view_v1>();
   view.kind = CW_VULKAN_BUFFER;
+  view.why_not = "";
   view.object_count = info.object_count;
   view.acquire_from = context.extensions.foreign_family();
   view.buffer_usage = kBufferUsage;
@@ -140,11 +140,11 @@ Status Device::info(cw_device_info& out) {
 }
 
 Status Device::query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out) {
-  constrain(*context_, image, usage, out);
-  return {};
+  return watched(constrain(*context_, image, usage, out));
 }
 
-Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info& info) {
+Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info& given) {
+  const auto info = plugin::sized_copy(given);  // hosts before 1.2 know no colours
   if (auto status = alive(); !status) {
     return std::move(status.error());
   }
@@ -167,32 +167,9 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
   made->view.device = reinterpret_cast<cw_device*>(this);
   made->view.attachment = reinterpret_cast<cw_attachment*>(made.get());
   made->view.sync = &sync_interface();
+  made->view.ycbcr = &ycbcr_interface();
 
   const std::uint32_t pinned = pinned_;
-  // An image where that is possible. Where it is not, LINEAR memory is as good as a buffer; any other
-  // arrangement means something to an image alone.
-  Status image_status;
-  if (info.image.format != 0) {
-    const auto wish =
-        pinned == CW_VULKAN_IMPORT_HOST_POINTER
-            ? Result<ImageWish>(Error(Errc::Unsupported, "attach",
-                                      "images come in as dma-bufs, and the device's imports are "
-                                      "pinned to host pointers"))
-            : image_wish(*context_, info.image, info.usage);
-    auto image = wish ? import_image(*context_, *wish, info) : Result<ImportedImage>(wish.error());
-    if (image) {
-      made->view.kind = CW_VULKAN_IMAGE;
-      made->view.image = image->image();
-      made->view.image_memory = image->memory();
-      made->view.image_usage = wish->usage;
-      made->image.emplace(std::move(*image));
-    } else if (image.error().code() != Errc::Unsupported ||
-               (info.image.modifier != kLinear && (info.usage & CW_USAGE_AS_BUFFER) == 0)) {
-      return watched(std::move(image.error()).within("the frame cannot be imported as an image")).error();
-    } else {
-      context_->host.log(CW_LOG_DEBUG, "imported as a buffer, not as an image: " + image.error().detail());
-    }
-  }
   for (std::uint32_t i = 0; i < info.object_count; ++i) {
     auto buffer = import_buffer(*context_, info.objects[i], checked[i], pinned);
     if (!buffer) {
@@ -206,6 +183,17 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
     }
     made->buffers.push_back(std::move(*buffer));
     made->writable.push_back(checked[i].writable);
+  }
+  auto form = import_form(*context_, info, made->buffers);
+  if (!form) {
+    return watched(std::move(form.error())).error();
+  }
+  made->form = std::move(*form);
+  made->color = color_facts(info, made->form);
+  describe_form(info, made->form, made->view);
+  if (!made->form.why_not.empty()) {
+    context_->host.log(CW_LOG_DEBUG,
+                       fmt::format("of the forms of an image the first did not go; {}", made->form.why_not));
   }
   if (auto status = made->order.join(*order_, *context_, made->view, (info.usage & CW_USAGE_WRITE) != 0);
       !status) {
@@ -239,6 +227,20 @@ Status Device::end_access(Attachment& attachment, cw_access_end& end) {
     return status;
   }
   return watched(order_->end(attachment.order.state(), end));
+}
+
+Status Device::conversion(const Attachment& attachment, cw_vulkan_conversion_v1& out) {
+  if (auto status = alive(); !status) {
+    return status;
+  }
+  const std::uint32_t room = out.struct_size;
+  auto found = plugin::sized<cw_vulkan_conversion_v1>();
+  if (auto status = conversions_.find(attachment.color, found); !status) {
+    return watched(std::move(status));
+  }
+  std::memcpy(&out, &found, std::min<std::size_t>(room, sizeof(found)));
+  out.struct_size = room;
+  return {};
 }
 
 Status Device::take_turn(Attachment& attachment, cw_vulkan_turn_v1& out) {

@@ -10,10 +10,11 @@
 #include <vector>
 
 #include "context.hpp"
+#include "image_forms.hpp"
 #include "import_buffer.hpp"
-#include "import_image.hpp"
 #include "order.hpp"
 #include "probe.hpp"
+#include "ycbcr.hpp"
 
 namespace causeway::vulkan_backend {
 
@@ -23,7 +24,8 @@ public:
   struct Attachment {
     std::vector<ImportedBuffer> buffers;  ///< one for each object
     std::vector<bool> writable;           ///< the object
-    std::optional<ImportedImage> image;
+    ImageForm form;
+    ColorFacts color;
     cw_vulkan_view_v1 view{};
     ImportPath import_path =
         ImportPath::DmaBuf;   ///< the later step, if its objects came in by different ones
@@ -34,7 +36,7 @@ public:
   static Result<std::unique_ptr<Device>> open(plugin::Host host, const cw_open_info& info);
 
   Device(std::unique_ptr<Context> context, std::unique_ptr<Order> order) noexcept
-      : context_(std::move(context)), order_(std::move(order)), prober_(*context_) {}
+      : context_(std::move(context)), order_(std::move(order)), prober_(*context_), conversions_(*context_) {}
 
   Status info(cw_device_info& out);
   Status query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out);
@@ -56,6 +58,7 @@ public:
   Status wait_idle(std::int64_t deadline_ns);
 
   void handles(cw_vulkan_handles_v1& out) const noexcept;
+  Status conversion(const Attachment& attachment, cw_vulkan_conversion_v1& out);
   Status take_turn(Attachment& attachment, cw_vulkan_turn_v1& out);
   void pin_import(std::uint32_t step) noexcept { pinned_ = step; }
   [[nodiscard]] const Context& context() const noexcept { return *context_; }
@@ -65,8 +68,9 @@ private:
   [[nodiscard]] Status watched(Status status);
 
   std::unique_ptr<Context> context_;
-  std::unique_ptr<Order> order_;  ///< this and the prober go before their context
+  std::unique_ptr<Order> order_;  ///< this and the next two go before their context
   Prober prober_;
+  Conversions conversions_;
   std::atomic<bool> lost_ = false;  ///< seen by whichever thread waits
   std::atomic<std::uint32_t> pinned_ = CW_VULKAN_IMPORT_ANY;
 };

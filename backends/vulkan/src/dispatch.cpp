@@ -97,6 +97,9 @@ Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, cons
   fetch.need(api.GetImageMemoryRequirements2, "vkGetImageMemoryRequirements2");
   fetch.need(api.GetImageSubresourceLayout, "vkGetImageSubresourceLayout");
   fetch.need(api.BindImageMemory, "vkBindImageMemory");
+  fetch.need(api.BindImageMemory2, "vkBindImageMemory2");
+  fetch.need(api.CreateSamplerYcbcrConversion, "vkCreateSamplerYcbcrConversion");
+  fetch.need(api.DestroySamplerYcbcrConversion, "vkDestroySamplerYcbcrConversion");
   fetch.need(api.CreateCommandPool, "vkCreateCommandPool");
   fetch.need(api.DestroyCommandPool, "vkDestroyCommandPool");
   fetch.need(api.AllocateCommandBuffers, "vkAllocateCommandBuffers");

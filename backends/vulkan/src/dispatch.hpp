@@ -54,6 +54,9 @@ struct DeviceApi {
   PFN_vkGetImageMemoryRequirements2 GetImageMemoryRequirements2;
   PFN_vkGetImageSubresourceLayout GetImageSubresourceLayout;
   PFN_vkBindImageMemory BindImageMemory;
+  PFN_vkBindImageMemory2 BindImageMemory2;
+  PFN_vkCreateSamplerYcbcrConversion CreateSamplerYcbcrConversion;
+  PFN_vkDestroySamplerYcbcrConversion DestroySamplerYcbcrConversion;
   PFN_vkCreateCommandPool CreateCommandPool;
   PFN_vkDestroyCommandPool DestroyCommandPool;
   PFN_vkAllocateCommandBuffers AllocateCommandBuffers;

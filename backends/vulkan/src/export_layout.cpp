@@ -26,7 +26,9 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t align) noexc
 
 Result<ExportLayout> export_layout(const Context& context, const cw_image_desc& desc, std::uint32_t usage) {
   auto needs = plugin::sized<cw_constraints>();
-  constrain(context, desc, usage, needs);
+  if (auto status = constrain(context, desc, usage, needs); !status) {
+    return std::move(status.error());
+  }
   const std::uint64_t page = std::lcm(std::uint64_t{std::max(needs.object_size_align, 1U)},
                                       static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
   if (desc.width == 0 || desc.height == 0) {
@@ -55,7 +57,9 @@ Result<ExportLayout> export_layout(const Context& context, const cw_image_desc& 
   std::uint64_t end = 0;
   layout.plane_count = info->plane_count;
   for (std::uint32_t p = 0; p < layout.plane_count; ++p) {
-    const std::uint64_t stride = round_up(info->min_stride(p, desc.width), stride_align);
+    const std::uint64_t stride = needs.exact_stride[p] != 0
+                                     ? needs.exact_stride[p]
+                                     : round_up(info->min_stride(p, desc.width), stride_align);
     if (stride > std::numeric_limits<std::uint32_t>::max()) {
       return Error(Errc::InvalidArgument, "allocate",
                    fmt::format("a row of {} pixels is longer than a stride can be", desc.width));
@@ -64,7 +68,7 @@ Result<ExportLayout> export_layout(const Context& context, const cw_image_desc& 
     layout.planes.at(p) = {0, static_cast<std::uint32_t>(stride), start};
     end = start + stride * info->rows(p, desc.height);
   }
-  layout.size = round_up(end, page);
+  layout.size = round_up(std::max(end, needs.min_object_size[0]), page);
   return layout;
 }
 

@@ -44,6 +44,7 @@ public:
 
   [[nodiscard]] VkBuffer buffer() const noexcept { return buffer_; }
   [[nodiscard]] VkDeviceMemory memory() const noexcept { return memory_.get(); }
+  [[nodiscard]] const Memory& backing() const noexcept { return memory_; }
   [[nodiscard]] ImportPath path() const noexcept { return path_; }
 
   /// Binds what was imported for it, at offset 0.

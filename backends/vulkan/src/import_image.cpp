@@ -3,114 +3,174 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
+#include "image_binding.hpp"
 #include "vk_error.hpp"
 
 namespace causeway::vulkan_backend {
 namespace {
 
-constexpr VkImageAspectFlagBits kMemoryPlanes[CW_MAX_PLANES] = {
+constexpr std::array<VkImageAspectFlagBits, CW_MAX_PLANES> kMemoryPlanes = {
     VK_IMAGE_ASPECT_MEMORY_PLANE_0_BIT_EXT, VK_IMAGE_ASPECT_MEMORY_PLANE_1_BIT_EXT,
     VK_IMAGE_ASPECT_MEMORY_PLANE_2_BIT_EXT, VK_IMAGE_ASPECT_MEMORY_PLANE_3_BIT_EXT};
+constexpr std::array<VkImageAspectFlagBits, 3> kFormatPlanes = {
+    VK_IMAGE_ASPECT_PLANE_0_BIT, VK_IMAGE_ASPECT_PLANE_1_BIT, VK_IMAGE_ASPECT_PLANE_2_BIT};
 
-Result<ImportedImage> make_image(const Context& context, const ImageWish& wish, const cw_attach_info& info) {
-  // size, arrayPitch and depthPitch are 0 (VUID-VkImageDrmFormatModifierExplicitCreateInfoEXT-size-02267 and
-  // the two after it).
-  std::array<VkSubresourceLayout, CW_MAX_PLANES> layouts{};
-  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
-    layouts.at(p).offset = info.planes[p].offset;
-    layouts.at(p).rowPitch = info.planes[p].stride;
-  }
-  const VkImageDrmFormatModifierExplicitCreateInfoEXT modifier{
-      VK_STRUCTURE_TYPE_IMAGE_DRM_FORMAT_MODIFIER_EXPLICIT_CREATE_INFO_EXT, nullptr, info.image.modifier,
-      info.plane_count, layouts.data()};
-  const VkExternalMemoryImageCreateInfo external{VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_IMAGE_CREATE_INFO,
-                                                 &modifier, VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT};
+bool over_several_objects(const ImageSource& source) {
+  return std::any_of(source.planes.begin(), source.planes.end(),
+                     [&](const PlaneSource& plane) { return plane.object != source.planes.front().object; });
+}
+
+/// next: the chain of what is special about it, VkExternalMemoryImageCreateInfo left out.
+Result<ImportedImage> make_image(const Context& context, const ImageWish& wish, const ImageTiling& how,
+                                 const ImageAnswer& answer, const void* next) {
+  const VkExternalMemoryImageCreateInfo external{VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_IMAGE_CREATE_INFO, next,
+                                                 VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT};
   VkImageCreateInfo create{VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO};
   create.pNext = &external;
+  create.flags = create_flags(how);
   create.imageType = VK_IMAGE_TYPE_2D;
   create.format = wish.format;
   create.extent = wish.extent;
   create.mipLevels = 1;
   create.arrayLayers = 1;
   create.samples = VK_SAMPLE_COUNT_1_BIT;
-  create.tiling = VK_IMAGE_TILING_DRM_FORMAT_MODIFIER_EXT;
+  create.tiling = how.tiling;
   create.usage = wish.usage;
   create.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
   create.initialLayout = VK_IMAGE_LAYOUT_UNDEFINED;  // VUID-VkImageCreateInfo-pNext-01443
   VkImage image = VK_NULL_HANDLE;
   if (const VkResult result = context.api.CreateImage(context.device, &create, nullptr, &image);
       result != VK_SUCCESS) {
-    return vk_error(
-        "vkCreateImage", result,
-        fmt::format("making an image of {} x {} pixels over {} planes, the first with stride {}",
-                    wish.extent.width, wish.extent.height, info.plane_count, info.planes[0].stride));
+    return vk_error("vkCreateImage", result,
+                    fmt::format("making an image of {} x {} pixels in the frame's layout",
+                                create.extent.width, create.extent.height));
   }
-  return ImportedImage(context, image);
+  return ImportedImage(context, image, how, answer);
+}
+
+VkSubresourceLayout layout_of(const Context& context, VkImage image, VkImageAspectFlags aspect) {
+  const VkImageSubresource which{aspect, 0, 0};
+  VkSubresourceLayout layout{};
+  context.api.GetImageSubresourceLayout(context.device, image, &which, &layout);
+  return layout;
 }
 
 /// A driver that silently works with another pitch would read the wrong pixels.
-Status check_pitch(const Context& context, VkImage image, const cw_attach_info& info) {
-  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
-    const VkImageSubresource plane{static_cast<VkImageAspectFlags>(kMemoryPlanes[p]), 0, 0};
-    VkSubresourceLayout layout{};
-    context.api.GetImageSubresourceLayout(context.device, image, &plane, &layout);
-    if (layout.rowPitch != info.planes[p].stride) {
-      return Error(Errc::Unsupported, "vkGetImageSubresourceLayout",
-                   fmt::format("plane {} has stride {}, and {} would work with {}", p, info.planes[p].stride,
-                               context.name(), layout.rowPitch));
-    }
+Status check_pitch(const Context& context, const VkSubresourceLayout& layout, const PlaneSource& plane,
+                   std::size_t p) {
+  if (layout.rowPitch == plane.stride) {
+    return {};
+  }
+  return Error(Errc::Unsupported, "vkGetImageSubresourceLayout",
+               fmt::format("plane {} has a stride of {} bytes, and {} would work with {}", p, plane.stride,
+                           context.name(), layout.rowPitch));
+}
+
+Status check_disjoint(const Context& context, const ImageAnswer& answer, const ImageTiling& how) {
+  // VUID-VkMemoryDedicatedAllocateInfo-image-01797: an image bound plane by plane has no memory of its own.
+  if (how.disjoint && answer.dedicated_only) {
+    return Error(Errc::Unsupported, "vkGetPhysicalDeviceImageFormatProperties2",
+                 fmt::format("{} imports such images with memory of their own alone, and its planes would be "
+                             "bound one by one",
+                             context.name()));
   }
   return {};
 }
 
 }  // namespace
 
-Status ImportedImage::bind(Memory memory) {
-  memory_ = std::move(memory);
-  const VkResult result = context_->api.BindImageMemory(context_->device, image_, memory_.get(), 0);
-  if (result != VK_SUCCESS) {
-    return vk_error("vkBindImageMemory", result, "giving the imported memory to its image");
+Result<ImportedImage> import_by_modifier(const Context& context, const ImageSource& source) {
+  const ImageTiling how{.modifier = source.modifier, .disjoint = over_several_objects(source)};
+  const auto planes = static_cast<std::uint32_t>(source.planes.size());
+  auto answer = ask_image(context, source.wish, how, planes);
+  if (!answer) {
+    return std::move(answer.error());
   }
-  return {};
-}
-
-Result<ImportedImage> import_image(const Context& context, const ImageWish& wish,
-                                   const cw_attach_info& info) {
-  if (info.object_count != 1) {
-    return Error(
-        Errc::Unsupported, "attach",
-        fmt::format("a frame over {} memory objects is not imported as one image", info.object_count));
-  }
-  if (auto status = check_importable(context, wish, info.image.modifier, info.plane_count); !status) {
+  if (auto status = check_disjoint(context, *answer, how); !status) {
     return std::move(status.error());
   }
-  auto image = make_image(context, wish, info);
+  // size, arrayPitch and depthPitch are 0 (VUID-VkImageDrmFormatModifierExplicitCreateInfoEXT-size-02267 and
+  // the two after it).
+  std::array<VkSubresourceLayout, CW_MAX_PLANES> layouts{};
+  for (std::uint32_t p = 0; p < planes; ++p) {
+    layouts.at(p).offset = source.planes[p].offset;
+    layouts.at(p).rowPitch = source.planes[p].stride;
+  }
+  const VkImageDrmFormatModifierExplicitCreateInfoEXT modifier{
+      VK_STRUCTURE_TYPE_IMAGE_DRM_FORMAT_MODIFIER_EXPLICIT_CREATE_INFO_EXT, nullptr, source.modifier, planes,
+      layouts.data()};
+  auto image = make_image(context, source.wish, how, *answer, &modifier);
   if (!image) {
     return image;
   }
-  if (auto status = check_pitch(context, image->image(), info); !status) {
+  PlaneSource whole = source.planes.front();
+  for (const auto& plane : source.planes) {
+    whole.end = std::max(whole.end, plane.end);
+  }
+  ImageBinding binding(context, *image, answer->dedicated_only);
+  for (std::uint32_t p = 0; p < planes; ++p) {
+    const auto& plane = source.planes[p];
+    const auto layout = layout_of(context, image->image(), kMemoryPlanes.at(p));
+    if (auto status = check_pitch(context, layout, plane, p); !status) {
+      return std::move(status.error());
+    }
+    // The offset is part of the image's layout, and not of where it is bound.
+    if (auto status = how.disjoint ? binding.add(plane, 0, kMemoryPlanes.at(p)) : Status(); !status) {
+      return std::move(status.error());
+    }
+  }
+  if (auto status = how.disjoint ? Status() : binding.add(whole, 0, VK_IMAGE_ASPECT_NONE); !status) {
     return std::move(status.error());
   }
-  VkMemoryRequirements2 requirements{VK_STRUCTURE_TYPE_MEMORY_REQUIREMENTS_2, nullptr, {}};
-  const VkImageMemoryRequirementsInfo2 which{VK_STRUCTURE_TYPE_IMAGE_MEMORY_REQUIREMENTS_INFO_2, nullptr,
-                                             image->image()};
-  context.api.GetImageMemoryRequirements2(context.device, &which, &requirements);
-  const auto& needs = requirements.memoryRequirements;
-  if (needs.size > info.objects[0].size) {
-    return Error(Errc::Unsupported, "vkGetImageMemoryRequirements2",
-                 fmt::format("the image needs {} bytes of memory on {}, and the object has {}", needs.size,
-                             context.name(), info.objects[0].size));
+  if (auto status = binding.bind(); !status) {
+    return std::move(status.error());
   }
-  const VkMemoryDedicatedAllocateInfo dedicated{VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO, nullptr,
-                                                image->image(), VK_NULL_HANDLE};
-  auto memory =
-      import_fd(context, BorrowedFd(info.objects[0].fd), {needs.size, needs.memoryTypeBits, &dedicated});
-  if (!memory) {
-    return std::move(memory.error());
+  return image;
+}
+
+VkImageAspectFlagBits linear_aspect(std::size_t plane_count, std::uint32_t p) noexcept {
+  return plane_count > 1 ? kFormatPlanes.at(p) : VK_IMAGE_ASPECT_COLOR_BIT;
+}
+
+Result<ImportedImage> make_linear(const Context& context, const ImageWish& wish, std::uint32_t plane_count) {
+  const ImageTiling how{.tiling = VK_IMAGE_TILING_LINEAR, .disjoint = plane_count > 1};
+  auto answer = ask_image(context, wish, how, plane_count);
+  if (!answer) {
+    return std::move(answer.error());
   }
-  if (auto status = image->bind(std::move(*memory)); !status) {
+  if (auto status = check_disjoint(context, *answer, how); !status) {
+    return std::move(status.error());
+  }
+  return make_image(context, wish, how, *answer, nullptr);
+}
+
+Result<ImportedImage> import_linear(const Context& context, const ImageSource& source) {
+  const auto planes = static_cast<std::uint32_t>(source.planes.size());
+  auto image = make_linear(context, source.wish, planes);
+  if (!image) {
+    return image;
+  }
+  ImageBinding binding(context, *image, image->answer().dedicated_only);
+  for (std::uint32_t p = 0; p < planes; ++p) {
+    const auto& plane = source.planes[p];
+    const auto layout = layout_of(context, image->image(), linear_aspect(planes, p));
+    if (auto status = check_pitch(context, layout, plane, p); !status) {
+      return std::move(status.error());
+    }
+    if (layout.offset > plane.offset) {
+      return Error(Errc::Unsupported, "vkGetImageSubresourceLayout",
+                   fmt::format("plane {} lies at byte {}, and {} leaves {} bytes before it", p, plane.offset,
+                               context.name(), layout.offset));
+    }
+    const auto bound = planes > 1 ? linear_aspect(planes, p) : VK_IMAGE_ASPECT_NONE;
+    if (auto status = binding.add(plane, plane.offset - layout.offset, bound); !status) {
+      return std::move(status.error());
+    }
+  }
+  if (auto status = binding.bind(); !status) {
     return std::move(status.error());
   }
   return image;

@@ -71,7 +71,7 @@ Result<Memory> import_fd(const Context& context, BorrowedFd fd, const ImportRequ
     return vk_error("vkAllocateMemory", result, fmt::format("importing {} bytes as a dma-buf", request.size));
   }
   static_cast<void>(given.release());  // the driver's now
-  return Memory(context, memory);
+  return Memory(context, memory, {request.size, *type, request.dedicated != nullptr});
 }
 
 Result<Memory> import_host_pointer(const Context& context, void* address, const ImportRequest& request) {

@@ -15,12 +15,23 @@ namespace causeway::vulkan_backend {
 class Memory {
 public:
   Memory() noexcept = default;
+  /// What may be bound to it besides.
+  struct Facts {
+    VkDeviceSize size = 0;
+    std::uint32_t type = 0;
+    bool dedicated = true;  ///< for one resource alone
+  };
   Memory(const Context& context, VkDeviceMemory handle) noexcept : context_(&context), handle_(handle) {}
+  Memory(const Context& context, VkDeviceMemory handle, const Facts& facts) noexcept
+      : context_(&context), handle_(handle), facts_(facts) {}
   Memory(Memory&& other) noexcept
-      : context_(other.context_), handle_(std::exchange(other.handle_, VK_NULL_HANDLE)) {}
+      : context_(other.context_),
+        handle_(std::exchange(other.handle_, VK_NULL_HANDLE)),
+        facts_(other.facts_) {}
   Memory& operator=(Memory&& other) noexcept {
     std::swap(context_, other.context_);
     std::swap(handle_, other.handle_);
+    std::swap(facts_, other.facts_);
     return *this;
   }
   Memory(const Memory&) = delete;
@@ -31,10 +42,13 @@ public:
     }
   }
   [[nodiscard]] VkDeviceMemory get() const noexcept { return handle_; }
+  /// Of memory that an import of a dma-buf gave; of others, that nothing else may be bound to it.
+  [[nodiscard]] const Facts& facts() const noexcept { return facts_; }
 
 private:
   const Context* context_ = nullptr;
   VkDeviceMemory handle_ = VK_NULL_HANDLE;
+  Facts facts_{};
 };
 
 /// What the memory is for. dedicated is handed to the driver if it is not null (section 11.2.3, Dedicated

@@ -156,6 +156,7 @@ Status make_device(Context& context) {
     return vk_error("vkCreateDevice", result, fmt::format("making a device on {}", context.name()));
   }
   context.timeline = features.timeline.timelineSemaphore != VK_FALSE;
+  context.ycbcr = features.ycbcr.samplerYcbcrConversion != VK_FALSE;
   auto api = load_device(context.instance_api, device, enabled_parts(context));
   if (!api) {
     return std::move(api.error());  // a driver without the core commands: its device is lost to us

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "vk_error.hpp"
@@ -50,7 +52,6 @@ Transfer::Transfer(const Context& context, const cw_vulkan_view_v1& of, bool wri
   image.dstStageMask = buffer.dstStageMask;
   image.oldLayout = VK_IMAGE_LAYOUT_GENERAL;
   image.newLayout = VK_IMAGE_LAYOUT_GENERAL;
-  image.image = of.image;
   image.subresourceRange = kWhole;
   for (const bool acquire : {true, false}) {
     image.srcAccessMask = buffer.srcAccessMask = acquire ? 0 : ours;
@@ -61,9 +62,14 @@ Transfer::Transfer(const Context& context, const cw_vulkan_view_v1& of, bool wri
       buffer.buffer = of.buffers[i];
       (acquire ? acquire_buffers_ : release_buffers_).push_back(buffer);
     }
-    if (of.image != VK_NULL_HANDLE) {
-      (acquire ? acquire_images_ : release_images_).push_back(image);
-    }
+    const auto add = [&](VkImage one) {
+      if (one != VK_NULL_HANDLE) {
+        image.image = one;
+        (acquire ? acquire_images_ : release_images_).push_back(image);
+      }
+    };
+    add(of.image);
+    std::for_each(std::begin(of.plane_images), std::end(of.plane_images), add);
   }
   first_images_ = acquire_images_;
   for (auto& one : first_images_) {

@@ -27,7 +27,8 @@ Result<Device> adopt(Runtime& runtime, const AdoptInfo& info) {
   raw.flags = (info.timeline_semaphore ? CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE : 0U) |
               (info.takes_turns ? CW_VULKAN_ADOPT_TAKES_TURNS : 0U) |
               (info.may_submit ? CW_VULKAN_ADOPT_MAY_SUBMIT : 0U) |
-              (info.submits ? CW_VULKAN_ADOPT_SUBMITS : 0U);
+              (info.submits ? CW_VULKAN_ADOPT_SUBMITS : 0U) |
+              (info.sampler_ycbcr_conversion ? CW_VULKAN_ADOPT_SAMPLER_YCBCR_CONVERSION : 0U);
   return runtime.open_device("vulkan", {.id = {}, .adopt_interface = CW_VULKAN_ADOPT_V1, .adopt = &raw});
 }
 
@@ -78,6 +79,17 @@ Result<const View*> view(const Mapping& mapping) {
                  "the mapping is empty, or of a device that is not of the backend 'vulkan'");
   }
   return found;
+}
+
+Result<Conversion> conversion(const Mapping& mapping) {
+  const auto seen = view(mapping);
+  if (!seen) {
+    return seen.error();
+  }
+  auto made = plugin::sized<Conversion>();
+  auto failure = plugin::sized<cw_error>();
+  const auto status = (*seen)->ycbcr->conversion((*seen)->device, (*seen)->attachment, &made, &failure);
+  return status == CW_OK ? Result<Conversion>(made) : plugin::take_error(status, failure);
 }
 
 Result<Turn> turn(const Mapping& mapping) {

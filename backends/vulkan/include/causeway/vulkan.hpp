@@ -36,7 +36,8 @@ struct AdoptInfo {
   void* lock_context = nullptr;
   void (*lock_queue)(void*) = nullptr;
   void (*unlock_queue)(void*) = nullptr;
-  bool timeline_semaphore = false;  ///< the feature was enabled
+  bool timeline_semaphore = false;        ///< the feature was enabled
+  bool sampler_ycbcr_conversion = false;  ///< the feature was enabled
   /// turn() is asked for each access and what it says is submitted. Otherwise waits happen on the CPU before
   /// the access, and the work must be done when it ends.
   bool takes_turns = false;
@@ -90,6 +91,16 @@ using View = cw_vulkan_view_v1;
 /// of another backend, or none). Threads: thread-safe. Costs a comparison of two strings: ask once, not per
 /// frame.
 [[nodiscard]] Result<const View*> view(const Mapping& mapping);
+
+/// How an image of NV12 and its like is sampled as RGB; documented in vulkan_abi.h.
+using Conversion = cw_vulkan_conversion_v1;
+
+/// By the colour that the frame says (FrameLayout::color): encoding and range, and the chroma's siting, which
+/// has to be one that the driver has for this format. What is unspecified is assumed, and named in `assumed`.
+/// Errors: InvalidArgument (no mapping of this backend, a format without shared chroma), Unsupported (the
+/// feature samplerYcbcrConversion is off, the mapping is not one image, the driver has not the frame's
+/// siting), OutOfMemory. Threads: thread-safe.
+[[nodiscard]] Result<Conversion> conversion(const Mapping& mapping);
 
 /// What the caller's submission for an access has to contain; documented in vulkan_abi.h.
 using Turn = cw_vulkan_turn_v1;

@@ -56,6 +56,9 @@ typedef struct cw_vulkan_adopt_v1 {
 /* The queue is used as that of a device that we open: begin_access and end_access submit to it, and there are
  * no turns to take. Includes MAY_SUBMIT. */
 #define CW_VULKAN_ADOPT_SUBMITS 0x8u
+/* The feature samplerYcbcrConversion was enabled. Without this bit frames that are sampled through a
+ * conversion come in as planes or bytes. */
+#define CW_VULKAN_ADOPT_SAMPLER_YCBCR_CONVERSION 0x10u
 
 /* ------------------------------------------------------- the device's handles */
 
@@ -148,13 +151,48 @@ typedef struct cw_vulkan_sync_v1 {
   void (*unlock_queue)(cw_device* device);
 } cw_vulkan_sync_v1;
 
+/* ------------------------------------------------------- colours */
+
+/* How an image of NV12 and its like is sampled as RGB. The conversion is lent: it lives as long as the
+ * device, and is the same for all frames whose info is equal, so that a pipeline can be built with it before
+ * the next frame comes. It belongs into the VkSampler (an immutable one, unnormalized coordinates and
+ * anisotropy off, clamped to the edge, its filters equal to info.chromaFilter unless the format can do with
+ * others) and into the VkImageView (VkSamplerYcbcrConversionInfo). Results are not clamped by every driver.
+ */
+typedef struct cw_vulkan_conversion_v1 {
+  uint32_t struct_size;
+  uint32_t assumed; /* CW_VULKAN_ASSUMED_ bits: what the frame left unsaid */
+  VkSamplerYcbcrConversion conversion;
+  VkSamplerYcbcrConversionCreateInfo info; /* what it was made with */
+  /* Descriptors of a pool that one combined image sampler takes
+   * (VkSamplerYcbcrConversionImageFormatProperties). */
+  uint32_t descriptor_count;
+  uint32_t reserved;
+} cw_vulkan_conversion_v1;
+
+#define CW_VULKAN_ASSUMED_ENCODING 0x1u /* BT.601 */
+#define CW_VULKAN_ASSUMED_RANGE 0x2u    /* limited */
+#define CW_VULKAN_ASSUMED_SITING_X 0x4u /* cosited, where the driver has it */
+#define CW_VULKAN_ASSUMED_SITING_Y 0x8u /* midpoint, where the driver has it */
+
+/* The function behind a mapping's view; attachment is view->attachment. CW_INVALID_ARGUMENT: a format without
+ * shared chroma. CW_UNSUPPORTED: the feature is off, the view's kind is not IMAGE, or the driver has not the
+ * frame's siting. For any thread. */
+typedef struct cw_vulkan_ycbcr_v1 {
+  uint32_t struct_size;
+  uint32_t reserved;
+  int32_t (*conversion)(cw_device* device, cw_attachment* attachment, cw_vulkan_conversion_v1* out,
+                        cw_error* error);
+} cw_vulkan_ycbcr_v1;
+
 /* ------------------------------------------------------- a mapping */
 
 #define CW_VULKAN_VIEW_V1 "causeway.vulkan.view.v1"
 
 typedef enum cw_vulkan_kind {
   CW_VULKAN_BUFFER = 0, /* buffers alone */
-  CW_VULKAN_IMAGE = 1   /* image, and beside it a buffer on the same object */
+  CW_VULKAN_IMAGE = 1,  /* image, and beside it a buffer on the same object */
+  CW_VULKAN_PLANES = 2  /* plane_images, one of each plane, and buffers */
 } cw_vulkan_kind;
 
 /* What cw_mapping.native points to. Each object of the frame is there as a buffer over the whole object.
@@ -183,12 +221,27 @@ typedef struct cw_vulkan_view_v1 {
   uint32_t height;
   VkFormat format; /* of the frame; VK_FORMAT_UNDEFINED where Vulkan has none */
   VkImageUsageFlags image_usage;
-  VkImage image; /* null in kind BUFFER, as is image_memory; image_usage is 0 then */
+  VkImage image; /* in kind IMAGE alone; image_usage and image_memory in kind PLANES as well */
   VkDeviceMemory image_memory;
   uint64_t modifier;
   cw_device* device; /* with attachment, what the functions of sync are about */
   cw_attachment* attachment;
-  const cw_vulkan_sync_v1* sync; /* never null */
+  const cw_vulkan_sync_v1* sync;   /* never null */
+  const cw_vulkan_ycbcr_v1* ycbcr; /* never null */
+  /* Why the frame is in none of the forms that would have come first: one image by its modifier, one image in
+   * VK_IMAGE_TILING_LINEAR, an image a plane, a buffer. Empty in the first. */
+  const char* why_not;
+  uint32_t image_tiling; /* VkImageTiling, of image or of plane_images[0] */
+  uint32_t image_flags;  /* VkImageCreateFlags, likewise */
+  /* 1: the images are bound to the memories of the buffers, so that what the alias proof saw of those holds
+   * for them. 0: the driver wants memory of its own for each image, and the same objects were imported again.
+   */
+  uint32_t images_in_buffers;
+  uint32_t reserved;
+  VkImage plane_images[CW_MAX_PLANES];   /* in kind PLANES; usage and ownership as image */
+  VkFormat plane_formats[CW_MAX_PLANES]; /* what each plane is, or would be, as an image of its own */
+  uint32_t plane_widths[CW_MAX_PLANES];  /* texels of plane_formats[i] */
+  uint32_t plane_heights[CW_MAX_PLANES];
 } cw_vulkan_view_v1;
 
 #ifdef __cplusplus
