@@ -189,7 +189,8 @@ void run(Work& work, const Sampled& what, std::uint32_t acquire_from, const Prog
   barrier.oldLayout = VK_IMAGE_LAYOUT_GENERAL;
   barrier.newLayout = VK_IMAGE_LAYOUT_GENERAL;
   barrier.srcQueueFamilyIndex = acquire_from;
-  barrier.dstQueueFamilyIndex = handles.queue_family;
+  const bool transfers = acquire_from != VK_QUEUE_FAMILY_IGNORED;
+  barrier.dstQueueFamilyIndex = transfers ? handles.queue_family : VK_QUEUE_FAMILY_IGNORED;
   barrier.image = what.image;
   barrier.subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1};
   const auto wait = work.get<PFN_vkCmdPipelineBarrier>("vkCmdPipelineBarrier");

@@ -24,7 +24,8 @@ struct Sampled {
 };
 
 /// Samples with a compute shader on the device's queue, between an acquire from the others and a release to
-/// them. acquire_from: of the view. Row by row; empty, with a failure of the test, if anything went wrong.
+/// them. acquire_from: of the view; VK_QUEUE_FAMILY_IGNORED where somebody else records the transfers. Row by
+/// row; empty, with a failure of the test, if anything went wrong.
 [[nodiscard]] std::vector<Texel> sample(const cw_vulkan_handles_v1& device, const Sampled& what,
                                         std::uint32_t acquire_from);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <causeway/format.hpp>
+#include <causeway/plugin/attach_check.hpp>
 #include <cstring>
 #include <string>
 
@@ -12,45 +13,12 @@
 #include "constraints.hpp"
 #include "export_memory.hpp"
 #include "format_table.hpp"
-#include "object_check.hpp"
 #include "own_device.hpp"
 #include "sync_interface.hpp"
 #include "ycbcr_interface.hpp"
 
 namespace causeway::vulkan_backend {
 namespace {
-
-Status check_counts(const cw_attach_info& info) {
-  if (info.object_count == 0 || info.object_count > CW_MAX_PLANES || info.plane_count > CW_MAX_PLANES) {
-    return Error(
-        Errc::InvalidArgument, "attach",
-        fmt::format("{} objects and {} planes were given; a frame has 1 to {} objects and at most {} planes",
-                    info.object_count, info.plane_count, CW_MAX_PLANES, CW_MAX_PLANES));
-  }
-  if (info.image.format != 0 && (info.image.width == 0 || info.image.height == 0 || info.plane_count == 0)) {
-    return Error(Errc::InvalidArgument, "attach",
-                 fmt::format("an image of {} x {} pixels in {} planes holds nothing", info.image.width,
-                             info.image.height, info.plane_count));
-  }
-  return {};
-}
-
-Status check_planes(const cw_attach_info& info) {
-  for (std::uint32_t p = 0; p < info.plane_count; ++p) {
-    const auto& plane = info.planes[p];
-    if (plane.object >= info.object_count) {
-      return Error(Errc::InvalidArgument, "attach",
-                   fmt::format("plane {} lies in object {}, and there are {} objects", p, plane.object,
-                               info.object_count));
-    }
-    if (plane.offset >= info.objects[plane.object].size) {
-      return Error(Errc::InvalidArgument, "attach",
-                   fmt::format("plane {} starts at byte {} of object {}, which has {} bytes", p, plane.offset,
-                               plane.object, info.objects[plane.object].size));
-    }
-  }
-  return {};
-}
 
 cw_vulkan_view_v1 make_view(const Context& context, const cw_attach_info& info) {
   auto view = plugin::sized<cw_vulkan_view_v1>();
@@ -148,18 +116,18 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
   if (auto status = alive(); !status) {
     return std::move(status.error());
   }
-  if (auto status = check_counts(info); !status) {
+  if (auto status = plugin::check_counts(info); !status) {
     return std::move(status.error());
   }
-  std::vector<CheckedObject> checked;
+  std::vector<plugin::CheckedObject> checked;
   for (std::uint32_t i = 0; i < info.object_count; ++i) {
-    auto object = check_object(context_->host, info.objects[i], i);
+    auto object = plugin::check_object(context_->host, info.objects[i], i);
     if (!object) {
       return std::move(object.error());
     }
     checked.push_back(*object);
   }
-  if (auto status = check_planes(info); !status) {
+  if (auto status = plugin::check_planes(info); !status) {
     return std::move(status.error());
   }
   auto made = std::make_unique<Attachment>();

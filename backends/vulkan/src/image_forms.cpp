@@ -45,8 +45,7 @@ public:
 private:
   [[nodiscard]] bool buffer_will_do() const noexcept {
     constexpr std::uint32_t kImages = CW_USAGE_AS_IMAGE | CW_USAGE_AS_PLANES;
-    return (info_.usage & CW_USAGE_AS_BUFFER) != 0 ||
-           (info_.image.modifier == kLinear && (info_.usage & kImages) == 0);
+    return info_.image.modifier == kLinear && (info_.usage & kImages) == 0;
   }
   [[nodiscard]] bool planes_wanted() const noexcept {
     const bool asked = (info_.usage & CW_USAGE_AS_PLANES) != 0;
@@ -178,6 +177,10 @@ private:
 
 Result<ImageForm> import_form(const Context& context, const cw_attach_info& info,
                               std::span<const ImportedBuffer> buffers) {
+  const bool insists = (info.usage & (CW_USAGE_AS_IMAGE | CW_USAGE_AS_PLANES)) != 0;
+  if (!insists && (info.image.format == 0 || (info.usage & CW_USAGE_AS_BUFFER) != 0)) {
+    return ImageForm{};
+  }
   auto form = Forms(context, info, buffers).find();
   if (!form && form.error().code() == Errc::Unsupported) {
     return std::move(form.error()).within("the frame cannot be imported as an image");

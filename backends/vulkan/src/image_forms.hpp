@@ -20,7 +20,7 @@ struct ImageForm {
   std::uint32_t kind = CW_VULKAN_BUFFER;  ///< cw_vulkan_kind
   std::vector<ImportedImage> images;      ///< one; one a plane; none
   VkImageUsageFlags usage = 0;
-  std::string why_not;  ///< why none of the forms before this one; empty where it is the first
+  std::string why_not;  ///< why none of the forms before this one; empty where none was wanted
 };
 
 /// Finds the form: one image in the frame's modifier, or in LINEAR tiling; one image a plane; buffers alone.

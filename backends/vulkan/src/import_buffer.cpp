@@ -71,7 +71,7 @@ Result<FreshBuffer> make_buffer(const Context& context, VkDeviceSize size,
 }
 
 Result<ImportedBuffer> by_dma_buf(const Context& context, const cw_object& object,
-                                  const CheckedObject& checked) {
+                                  const plugin::CheckedObject& checked) {
   if (!context.extensions.dma_buf()) {
     return Error(Errc::Unsupported, "attach",
                  "VK_KHR_external_memory_fd and VK_EXT_external_memory_dma_buf are not both enabled");
@@ -100,7 +100,7 @@ Result<ImportedBuffer> by_dma_buf(const Context& context, const cw_object& objec
 }
 
 Result<ImportedBuffer> by_host_pointer(const Context& context, const cw_object& object,
-                                       const CheckedObject& checked) {
+                                       const plugin::CheckedObject& checked) {
   if (!context.extensions.host_pointer()) {
     return Error(Errc::Unsupported, "attach", "VK_EXT_external_memory_host is not enabled");
   }
@@ -153,11 +153,11 @@ Status ImportedBuffer::bind(Memory memory, ImportPath path) {
 }
 
 Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& object,
-                                     const CheckedObject& checked, std::uint32_t pinned) {
+                                     const plugin::CheckedObject& checked, std::uint32_t pinned) {
   struct Step {
     std::uint32_t pin;
     const char* way;
-    Result<ImportedBuffer> (*import)(const Context&, const cw_object&, const CheckedObject&);
+    Result<ImportedBuffer> (*import)(const Context&, const cw_object&, const plugin::CheckedObject&);
   };
   constexpr std::array<Step, 2> kLadder{
       {{CW_VULKAN_IMPORT_DMA_BUF, "as a dma-buf", &by_dma_buf},

@@ -3,12 +3,11 @@
 
 #include <vulkan/vulkan_core.h>
 
-#include <causeway/plugin/backend_abi.h>
+#include <causeway/plugin/attach_check.hpp>
 #include <causeway/result.hpp>
 
 #include "context.hpp"
 #include "import_memory.hpp"
-#include "object_check.hpp"
 
 namespace causeway::vulkan_backend {
 
@@ -61,6 +60,7 @@ private:
 /// pinned to (CW_VULKAN_IMPORT_). A failure says why each did not go. Errors: Unsupported, OutOfMemory,
 /// OutOfFds, DeviceLost.
 [[nodiscard]] Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& object,
-                                                   const CheckedObject& checked, std::uint32_t pinned);
+                                                   const plugin::CheckedObject& checked,
+                                                   std::uint32_t pinned);
 
 }  // namespace causeway::vulkan_backend

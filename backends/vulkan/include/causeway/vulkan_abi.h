@@ -229,7 +229,7 @@ typedef struct cw_vulkan_view_v1 {
   const cw_vulkan_sync_v1* sync;   /* never null */
   const cw_vulkan_ycbcr_v1* ycbcr; /* never null */
   /* Why the frame is in none of the forms that would have come first: one image by its modifier, one image in
-   * VK_IMAGE_TILING_LINEAR, an image a plane, a buffer. Empty in the first. */
+   * VK_IMAGE_TILING_LINEAR, an image a plane, a buffer. Empty where none of those was wanted. */
   const char* why_not;
   uint32_t image_tiling; /* VkImageTiling, of image or of plane_images[0] */
   uint32_t image_flags;  /* VkImageCreateFlags, likewise */
