@@ -105,6 +105,13 @@ void declare(CLI::App& app, Options& options) {
       ->type_name("FILE");
   app.add_flag("--compare", options.compare,
                "Run the same pipeline the usual way, too, copying each frame to the GPU, in turns with ours");
+  app.add_option_function<std::string>(
+         "--then", [&options](const std::string&) { options.then_opencl = true; },
+         "Then have OpenCL count the colours of each picture and draw their histogram into it, on the memory "
+         "that Vulkan wrote")
+      ->check(CLI::IsMember({"opencl"}))
+      ->excludes("--compare")
+      ->type_name("opencl");
   app.add_option("--device", options.device,
                  "The Vulkan device: its number or a part of its name. Default: the best")
       ->type_name("ID");

@@ -27,6 +27,7 @@ struct Options {
   std::string device;                   ///< Vulkan device; empty: the best
   std::string exporter;                 ///< empty: the ladder
   bool compare = false;
+  bool then_opencl = false;  ///< a histogram by OpenCL in each picture
 };
 
 inline constexpr std::uint32_t kDefaultFrames = 120;

@@ -69,13 +69,23 @@ Status Pipeline::prepare() {
                  fmt::format("{}x{} pixels take {} bytes as RGBA; {} writes at most {} bytes of a buffer",
                              desc.width, desc.height, bytes, gpu_->device().name(), most));
   }
+  if (options_.then_opencl) {
+    auto histogram = Histogram::create(runtime_);
+    if (!histogram) {
+      return std::move(histogram.error()).within("--then opencl");
+    }
+    histogram_ = std::move(*histogram);
+  }
   // The picture lies in shared memory, too: the CPU writes the PNG from where the GPU wrote.
-  auto outputs =
-      runtime_.negotiate({.format = causeway::formats::kABGR8888, .width = desc.width, .height = desc.height})
-          .with(gpu_->device(), Usage::StorageWrite | Usage::AsBuffer)
-          .exporter(options_.exporter)
-          .name("camera_to_gpu output")
-          .allocate(options_.compare ? 2 : 1);
+  auto negotiation = runtime_.negotiate(
+      {.format = causeway::formats::kABGR8888, .width = desc.width, .height = desc.height});
+  negotiation.with(gpu_->device(), Usage::StorageWrite | Usage::AsBuffer)
+      .exporter(options_.exporter)
+      .name("camera_to_gpu output");
+  if (histogram_ != nullptr) {
+    negotiation.with(histogram_->device(), Usage::StorageRead | Usage::StorageWrite | Usage::AsBuffer);
+  }
+  auto outputs = negotiation.allocate(options_.compare ? 2 : 1);
   if (!outputs) {
     return std::move(outputs.error()).within("the output picture");
   }
@@ -112,7 +122,8 @@ Status Pipeline::open_path(bool copying, Outcome& outcome) {
       return std::move(frames.error());
     }
     outcome.input = frames->report();
-    return shared_path(runtime_, *gpu_, *converter_, *source_, *frames, outputs_->frame(kSharedOutput));
+    return shared_path(runtime_, *gpu_, *converter_, *source_, *frames, outputs_->frame(kSharedOutput),
+                       histogram_.get());
   }();
   if (!opened) {
     return std::move(opened.error());
@@ -176,6 +187,13 @@ Result<Outcome> Pipeline::run(const std::atomic<bool>& stop, const ProgressFn& p
         return std::move(status.error());
       }
     }
+  }
+  if (histogram_ != nullptr) {
+    const auto counted = histogram_->counted();
+    if (!counted) {
+      return counted.error();
+    }
+    outcome.counted_pixels = *counted;
   }
   if (options_.compare && source_->repeatable() && !stop) {
     const auto same = same_picture();

@@ -11,6 +11,7 @@
 
 #include "converter.hpp"
 #include "gpu.hpp"
+#include "histogram.hpp"
 #include "options.hpp"
 #include "path.hpp"
 #include "source.hpp"
@@ -42,6 +43,7 @@ struct Outcome {
   std::optional<bool> same_picture;  ///< both paths, of a source that repeats itself, ended with equal bytes
   causeway::AllocationReport input;
   causeway::AllocationReport output;
+  std::uint64_t counted_pixels = 0;  ///< by OpenCL, of the last picture
 };
 
 /// Tells how far it is: the path, and the frames done and due on it.
@@ -59,6 +61,8 @@ public:
 
   [[nodiscard]] const Source& source() const noexcept { return *source_; }
   [[nodiscard]] const Gpu& gpu() const noexcept { return *gpu_; }
+  /// Null unless it was asked for.
+  [[nodiscard]] const Histogram* histogram() const noexcept { return histogram_.get(); }
   /// Shows the last picture of the zero-copy path, as rows of R G B A bytes where the GPU wrote them.
   using ShowFn = std::function<causeway::Status(std::span<const std::byte> rows, std::uint32_t stride)>;
   [[nodiscard]] causeway::Status show(const ShowFn& show) const;
@@ -77,6 +81,7 @@ private:
   std::unique_ptr<Gpu> gpu_;
   std::unique_ptr<Source> source_;
   std::unique_ptr<Converter> converter_;
+  std::unique_ptr<Histogram> histogram_;
   std::optional<causeway::FramePool> outputs_;
   std::unique_ptr<Path> shared_;
   std::unique_ptr<Path> copying_;

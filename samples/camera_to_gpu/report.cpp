@@ -94,6 +94,10 @@ std::string report_text(const Pipeline& pipeline, const Outcome& outcome) {
                                  desc.format.to_string(), desc.width, desc.height, ours.stages.frames(),
                                  ours.stages.frames() == 1 ? "" : "s", pipeline.gpu().device().name());
   text += memory_text(outcome);
+  if (pipeline.histogram() != nullptr) {
+    text += fmt::format("  then     {} counted {} pixels and drew their histogram\n",
+                        pipeline.histogram()->device().name(), outcome.counted_pixels);
+  }
   text += fmt::format("  copied   {} bytes a frame by the CPU", ours.copied_bytes_per_frame());
   if (outcome.copying) {
     text += fmt::format("; the usual way {} ({})", outcome.copying->copied_bytes_per_frame(),
@@ -146,6 +150,11 @@ causeway::Status write_report(AtomicFile& file, const Pipeline& pipeline, const 
                                   {"import_path", import.import_path},
                                   {"verdict", causeway::to_string(import.verdict)}});
     }
+  }
+  if (pipeline.histogram() != nullptr) {
+    json["then"] = {{"device", pipeline.histogram()->device().name()},
+                    {"driver", pipeline.histogram()->device().driver()},
+                    {"counted_pixels", outcome.counted_pixels}};
   }
   json["copied_bytes_per_frame"] = ours.copied_bytes_per_frame();
   json["cpu_waits_per_frame"] = ours.per_frame(ours.cpu_waits);

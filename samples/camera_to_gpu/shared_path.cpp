@@ -21,8 +21,13 @@ constexpr std::size_t kInFlight = 2;
 class SharedPath final : public Path {
 public:
   SharedPath(causeway::Runtime& runtime, Gpu& gpu, FrameRef output, std::vector<Recording> work,
-             std::unique_ptr<SharedFeed> feed)
-      : runtime_(runtime), gpu_(gpu), output_(output), work_(std::move(work)), feed_(std::move(feed)) {}
+             std::unique_ptr<SharedFeed> feed, Histogram* then)
+      : runtime_(runtime),
+        gpu_(gpu),
+        output_(output),
+        work_(std::move(work)),
+        feed_(std::move(feed)),
+        then_(then) {}
 
   Status step(Deadline deadline, const DoneFn& done) override {
     if (auto room = settle(kInFlight - 1, deadline, done); !room) {
@@ -60,6 +65,12 @@ public:
     if (!fences) {
       return std::move(fences.error());
     }
+    if (then_ != nullptr) {
+      fences = go_on(deadline);
+    }
+    if (!fences) {
+      return std::move(fences.error());
+    }
     flight.fences = std::move(*fences);
     flight.hold = std::move(*filled);  // the source may not fill it before the GPU has read it
     times.released = Clock::now();
@@ -77,6 +88,18 @@ private:
     std::vector<Fence> fences;
     std::optional<Filled> hold;
   };
+
+  // OpenCL's turn on the picture: what Vulkan left pending there is waited for, and Vulkan will wait for
+  // OpenCL before it writes the next one. Nobody here waits.
+  Result<std::vector<Fence>> go_on(Deadline deadline) {
+    auto turn = output_.on(then_->device()).begin_access(Usage::ReadWrite, deadline);
+    if (!turn) {
+      return std::move(turn.error());
+    }
+    auto enqueued = then_->enqueue(output_);
+    auto fences = turn->end();
+    return enqueued ? std::move(fences) : Result<std::vector<Fence>>(std::move(enqueued.error()));
+  }
 
   // Lets go of those that are done, and waits for the oldest until at most so many are left.
   Status settle(std::size_t most, Deadline deadline, const DoneFn& done) {
@@ -102,6 +125,7 @@ private:
   FrameRef output_;
   std::vector<Recording> work_;  // one for each frame, recorded once
   std::unique_ptr<SharedFeed> feed_;
+  Histogram* then_;
   std::deque<Flight> flights_;  // lets go of its frames before the feed does
 };
 
@@ -109,7 +133,7 @@ private:
 
 Result<std::unique_ptr<Path>> shared_path(causeway::Runtime& runtime, Gpu& gpu, Converter& converter,
                                           Source& source, const causeway::FramePool& frames,
-                                          const FrameRef& output) {
+                                          const FrameRef& output, Histogram* then) {
   const auto to = gpu_picture(output, gpu.device());
   if (!to) {
     return to.error();
@@ -130,7 +154,7 @@ Result<std::unique_ptr<Path>> shared_path(causeway::Runtime& runtime, Gpu& gpu, 
   if (!feed) {
     return std::move(feed.error());
   }
-  return std::make_unique<SharedPath>(runtime, gpu, output, std::move(work), std::move(*feed));
+  return std::make_unique<SharedPath>(runtime, gpu, output, std::move(work), std::move(*feed), then);
 }
 
 }  // namespace camera_to_gpu

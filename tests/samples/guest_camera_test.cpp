@@ -116,6 +116,38 @@ TEST(CameraCompared, TakesTurnsWithItsOwnBuffers) {
   }
 }
 
+// The camera fills, Vulkan converts, OpenCL draws into what Vulkan wrote: dma-bufs all the way.
+TEST(CameraThenOpencl, IsOneMemoryForAllThree) {
+  show_bars_alone("/dev/video0");
+  const TempFolder folder;
+  const auto ended =
+      Program(CAMERA_TO_GPU, {"--source", "/dev/video0", "--size", kSize, "--format", "YUYV", "--frames", "4",
+                              "--then", "opencl", "--exporter", "udmabuf", "--out", folder.path("frame.png"),
+                              "--json", folder.path("r.json")})
+          .wait(std::chrono::seconds(250));
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto json = read_json(folder.path("r.json"));
+  EXPECT_EQ(json.at("copied_bytes_per_frame"), 0);
+  EXPECT_EQ(json.at("then").at("counted_pixels"), 640 * 480);
+  EXPECT_EQ(json.at("verdicts").size(), 4U) << "two of the frames, two of the output";
+  for (const auto& verdict : json.at("verdicts")) {
+    EXPECT_EQ(verdict.at("verdict"), "Aliased") << verdict;
+  }
+  const auto picture = read_png(folder.path("frame.png"));
+  ASSERT_EQ(picture.height, 480);
+  for (int bar = 0; bar < 8; ++bar) {  // above the histogram
+    EXPECT_NEAR(picture.at(bar * kBarWidth + 40, 120).g, to_rgb(kBars.at(static_cast<std::size_t>(bar))).g,
+                5);
+  }
+  int full = 0;
+  for (int y = 360; y < 480; ++y) {
+    for (int x = 0; x < 256; ++x) {
+      full += picture.at(x, y).r == 255 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(full, 100) << "the most frequent red reaches the top of the box";
+}
+
 struct Bad {
   const char* name;
   std::vector<std::string> args;

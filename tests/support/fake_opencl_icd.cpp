@@ -121,13 +121,15 @@ cl_int CL_API_CALL get_device_info(cl_device_id which, cl_device_info what, std:
 
 void* CL_API_CALL extension_address(const char* name) {
   // Whether the device has the extension or not, as some drivers do.
-  if (void* found = memory_extension(name); found != nullptr) {
-    return found;
+  for (const auto& extension : {&memory_extension, &command_extension, &semaphore_extension}) {
+    if (void* found = extension(name); found != nullptr) {
+      return found;
+    }
   }
   if (std::string_view(name) == "clIcdGetPlatformIDsKHR") {
     return reinterpret_cast<void*>(&get_platform_ids);
   }
-  return command_extension(name);
+  return nullptr;
 }
 void* CL_API_CALL extension_address_for_platform(cl_platform_id, const char* name) {
   return extension_address(name);
@@ -240,7 +242,9 @@ void fill_table() {
   table.clReleaseCommandQueue = &release_queue;
   table.clGetCommandQueueInfo = &get_queue_info;
   fill_memory(table);
+  fill_kernels(table);
   fill_commands(table);
+  fill_events(table);
 }
 
 void reset() {

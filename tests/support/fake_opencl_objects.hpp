@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/fake_opencl_icd.hpp"
@@ -124,11 +125,21 @@ bool alive(cl_event event);
 void enqueue(cl_command_queue queue, std::function<bool()> ready, std::function<void()> work, cl_event* event,
              bool marker = false);
 void pump();
+/// Notes the use of memory that does not live, was not acquired, or is mapped.
+void check_use(cl_mem memory, std::string_view what);
+
+cl_event make_event();
 void release_event(cl_event event);
+/// Pumps until all have ended, for 5 s at most.
+cl_int wait_for(const std::vector<cl_event>& events);
 
 void fill_memory(cl_icd_dispatch& table);
+void fill_kernels(cl_icd_dispatch& table);
 void fill_commands(cl_icd_dispatch& table);
+void fill_events(cl_icd_dispatch& table);
+/// Functions of extensions, or null: each file knows its own.
 void* memory_extension(const char* name);
 void* command_extension(const char* name);
+void* semaphore_extension(const char* name);
 
 }  // namespace causeway::test::fake_opencl

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fake OpenCL driver: semaphores (cl_khr_semaphore, cl_khr_external_semaphore_sync_fd).
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "support/fake_opencl_objects.hpp"
+
+namespace causeway::test::fake_opencl {
+namespace {
+
+cl_semaphore_khr CL_API_CALL create_semaphore(cl_context, const cl_semaphore_properties_khr* properties,
+                                              cl_int* error) {
+  if (properties[0] != CL_SEMAPHORE_TYPE_KHR || properties[1] != CL_SEMAPHORE_TYPE_BINARY_KHR ||
+      properties[2] != CL_SEMAPHORE_HANDLE_SYNC_FD_KHR || properties[4] != 0) {
+    violation("clCreateSemaphoreWithPropertiesKHR: not the properties of a sync_file, or they do not end");
+    return answer<cl_semaphore_khr>(error, CL_INVALID_PROPERTY, nullptr);
+  }
+  const int fd = static_cast<int>(properties[3]);
+  if (fd >= 0 && ::fcntl(fd, F_GETFD) < 0) {
+    violation("clCreateSemaphoreWithPropertiesKHR: the descriptor is not open");
+    return answer<cl_semaphore_khr>(error, CL_INVALID_VALUE, nullptr);
+  }
+  if (fails_now()) {
+    return answer<cl_semaphore_khr>(error, icd().fail_with, nullptr);
+  }
+  ++icd().semaphores_live;
+  ++icd().taken_descriptors;
+  return answer(error, CL_SUCCESS, new _cl_semaphore_khr{dispatch(), 1, fd});
+}
+void release_one(cl_semaphore_khr semaphore) {
+  if (--semaphore->references == 0) {
+    --icd().semaphores_live;
+    --icd().taken_descriptors;
+    if (::close(semaphore->fd) != 0) {
+      violation("clReleaseSemaphoreKHR: somebody closed the driver's descriptor");
+    }
+    delete semaphore;
+  }
+}
+cl_int CL_API_CALL release_semaphore(cl_semaphore_khr semaphore) {
+  release_one(semaphore);
+  return CL_SUCCESS;
+}
+cl_int CL_API_CALL wait_semaphores(cl_command_queue queue, cl_uint count, const cl_semaphore_khr* semaphores,
+                                   const cl_semaphore_payload_khr*, cl_uint, const cl_event*,
+                                   cl_event* event) {
+  if (count != 1) {
+    return CL_INVALID_VALUE;
+  }
+  if (fails_now()) {
+    return icd().fail_with;
+  }
+  note("wait for a semaphore");
+  cl_semaphore_khr semaphore = semaphores[0];
+  ++semaphore->references;
+  enqueue(
+      queue,
+      [semaphore] {
+        pollfd look{semaphore->fd, POLLIN, 0};
+        return ::poll(&look, 1, 0) == 1;
+      },
+      [semaphore] { release_one(semaphore); }, event);
+  return CL_SUCCESS;
+}
+
+}  // namespace
+
+void* semaphore_extension(const char* name) {
+  const std::string_view wanted = name;
+  if (wanted == "clCreateSemaphoreWithPropertiesKHR") {
+    return reinterpret_cast<void*>(&create_semaphore);
+  }
+  if (wanted == "clEnqueueWaitSemaphoresKHR") {
+    return reinterpret_cast<void*>(&wait_semaphores);
+  }
+  if (wanted == "clReleaseSemaphoreKHR") {
+    return reinterpret_cast<void*>(&release_semaphore);
+  }
+  return nullptr;
+}
+
+}  // namespace causeway::test::fake_opencl
