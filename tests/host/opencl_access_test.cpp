@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accesses with fences: what they wait for, and what comes out.
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include <cerrno>
@@ -152,6 +153,51 @@ TEST_F(OpenclAccess, AFenceForOthersIsMadeWhenTheyAskForIt) {
   icd().pump();
   EXPECT_TRUE(host_.signalled(exported)) << "though the device's own fence is gone";
   EXPECT_EQ(host_.error_of(exported), 0);
+}
+
+TEST_F(OpenclAccess, AFenceForOthersIsASyncFileWhereTheDriverMakesThem) {
+  icd().semaphore_exports = true;
+  const OpenclDevice device(host_, kAble);
+  const OpenclAttached attached(device, AttachWords(dma_buf()));
+  icd().hold = true;
+  cw_fence fence{};
+  ASSERT_TRUE(attached.begin());
+  ASSERT_TRUE(attached.end(&fence));
+  icd().calls.clear();
+  cw_fence exported{};
+  ASSERT_TRUE(device.export_fence(fence, exported));
+  EXPECT_THAT(icd().calls, ElementsAre("signal a semaphore"));
+  ASSERT_EQ(exported.kind, static_cast<std::uint32_t>(CW_FENCE_SYNC_FILE));
+  const UniqueFd sync_file(exported.fd);
+  const auto ready = [&] {
+    pollfd entry{sync_file.get(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) == 1;
+  };
+  EXPECT_FALSE(ready());
+  device.release(fence);
+  icd().hold = false;
+  icd().pump();
+  EXPECT_TRUE(ready()) << "though the device's own fence is gone";
+  EXPECT_EQ(host_.live_events(), 0U) << "it needs no event of the host";
+}
+
+TEST_F(OpenclAccess, AFenceForOthersIsAnEventWhereTheSyncFileFails) {
+  icd().semaphore_exports = true;
+  const OpenclDevice device(host_, kAble);
+  const OpenclAttached attached(device, AttachWords(dma_buf()));
+  icd().hold = true;
+  cw_fence fence{};
+  ASSERT_TRUE(attached.begin());
+  ASSERT_TRUE(attached.end(&fence));
+  icd().fail_after = 0;
+  cw_fence exported{};
+  ASSERT_TRUE(device.export_fence(fence, exported));
+  EXPECT_TRUE(icd().failed);
+  EXPECT_EQ(exported.kind, static_cast<std::uint32_t>(CW_FENCE_HOST_EVENT));
+  device.release(fence);
+  icd().hold = false;
+  icd().pump();
+  EXPECT_TRUE(host_.signalled(exported));
 }
 
 TEST_F(OpenclAccess, AFenceThatTheDeviceCannotWaitForIsLeftToTheHost) {

@@ -66,12 +66,15 @@ protected:
       ++fences_;
       cw_fence exported{};
       ended = device.export_fence(fence, exported);
+      const UniqueFd sync_file(exported.kind == CW_FENCE_SYNC_FILE ? exported.fd : -1);
+      sync_files_ += sync_file.valid() ? 1 : 0;
       device.release(fence);
     }
     return ended;
   }
 
   int fences_ = 0;
+  int sync_files_ = 0;
 };
 
 TEST_F(OpenclFailures, EachCallFailsOnceWithEachCodeAndNothingIsLost) {
@@ -82,6 +85,7 @@ TEST_F(OpenclFailures, EachCallFailsOnceWithEachCodeAndNothingIsLost) {
         SCOPED_TRACE(::testing::Message() << "path " << path << ", call " << call << ", code " << code);
         const auto before = open_descriptors();
         icd().reset();
+        icd().semaphore_exports = path == CW_OPENCL_EXTERNAL_MEMORY;
         icd().fail_after = call;
         icd().fail_with = code;
         const auto outcome = life_of_a_device(path);
@@ -104,6 +108,7 @@ TEST_F(OpenclFailures, EachCallFailsOnceWithEachCodeAndNothingIsLost) {
   }
   EXPECT_GT(most, 20) << "a life has many calls";
   EXPECT_GT(fences_, 0) << "the making of fences was part of it";
+  EXPECT_GT(sync_files_, 0);
 }
 
 TEST_F(OpenclFailures, TheCodeOfTheFirstThatRanOutIsTold) {

@@ -115,6 +115,12 @@ cl_int CL_API_CALL get_device_info(cl_device_id which, cl_device_info what, std:
       }
       return give_value<cl_external_semaphore_handle_type_khr>(CL_SEMAPHORE_HANDLE_SYNC_FD_KHR, room, out,
                                                                needed);
+    case CL_DEVICE_SEMAPHORE_EXPORT_HANDLE_TYPES_KHR:
+      if (which->bare || !controls.semaphores || !controls.semaphore_exports) {
+        return CL_INVALID_VALUE;
+      }
+      return give_value<cl_external_semaphore_handle_type_khr>(CL_SEMAPHORE_HANDLE_SYNC_FD_KHR, room, out,
+                                                               needed);
     default: return CL_INVALID_VALUE;
   }
 }

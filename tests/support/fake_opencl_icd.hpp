@@ -33,10 +33,11 @@ enum class FakeClMemory {
 struct FakeOpenclIcd {
   // What the first device is; read when a context is made or a device is asked.
   bool gpu = true;
-  bool external_memory = true;  ///< cl_khr_external_memory, with dma-bufs
-  bool arm_import = true;       ///< cl_arm_import_memory_dma_buf
-  bool semaphores = true;       ///< cl_khr_external_semaphore_sync_fd
-  bool handle_types = true;     ///< dma-bufs are among CL_DEVICE_EXTERNAL_MEMORY_IMPORT_HANDLE_TYPES_KHR
+  bool external_memory = true;     ///< cl_khr_external_memory, with dma-bufs
+  bool arm_import = true;          ///< cl_arm_import_memory_dma_buf
+  bool semaphores = true;          ///< cl_khr_external_semaphore_sync_fd
+  bool semaphore_exports = false;  ///< sync_fds are among CL_DEVICE_SEMAPHORE_EXPORT_HANDLE_TYPES_KHR
+  bool handle_types = true;        ///< dma-bufs are among CL_DEVICE_EXTERNAL_MEMORY_IMPORT_HANDLE_TYPES_KHR
   bool compiler = true;
   bool images_from_buffers = true;
   cl_uint image_pitch_align = 64;  ///< elements

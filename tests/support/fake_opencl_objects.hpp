@@ -88,7 +88,9 @@ struct _cl_kernel {
 struct _cl_semaphore_khr {
   const cl_icd_dispatch* dispatch;
   int references = 1;
-  int fd = -1;
+  int fd = -1;           ///< imported, or an eventfd that a signal writes to
+  bool exports = false;  ///< made to be exported
+  bool pending = false;  ///< a signal is enqueued
 };
 
 namespace causeway::test::fake_opencl {

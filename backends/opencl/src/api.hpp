@@ -65,6 +65,8 @@ struct ExtensionApi {
   clCreateSemaphoreWithPropertiesKHR_fn CreateSemaphoreWithProperties = nullptr;
   clEnqueueWaitSemaphoresKHR_fn EnqueueWaitSemaphores = nullptr;
   clReleaseSemaphoreKHR_fn ReleaseSemaphore = nullptr;
+  clEnqueueSignalSemaphoresKHR_fn EnqueueSignalSemaphores = nullptr;
+  clGetSemaphoreHandleForTypeKHR_fn GetSemaphoreHandleForType = nullptr;
 };
 
 /// The machine's loader, libOpenCL.so.1, opened when first needed, so that a machine without OpenCL can run

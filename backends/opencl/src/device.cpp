@@ -267,7 +267,7 @@ Status Device::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
 }
 
 Status Device::fence_export(const cw_fence& fence, cw_fence& out) {
-  return timeline_.export_event(fence, out);
+  return watched(timeline_.export_fence(fence, out));
 }
 
 void Device::fence_release(const cw_fence& fence) {

@@ -133,6 +133,10 @@ Result<DeviceFacts> inspect(const Api& api, cl_platform_id platform, cl_device_i
       facts.has("cl_khr_semaphore") && facts.has("cl_khr_external_semaphore") &&
       holds(ask.list<cl_external_semaphore_handle_type_khr>(CL_DEVICE_SEMAPHORE_IMPORT_HANDLE_TYPES_KHR),
             cl_external_semaphore_handle_type_khr{CL_SEMAPHORE_HANDLE_SYNC_FD_KHR});
+  facts.sync_fd_exports =
+      facts.has("cl_khr_semaphore") && facts.has("cl_khr_external_semaphore") &&
+      holds(ask.list<cl_external_semaphore_handle_type_khr>(CL_DEVICE_SEMAPHORE_EXPORT_HANDLE_TYPES_KHR),
+            cl_external_semaphore_handle_type_khr{CL_SEMAPHORE_HANDLE_SYNC_FD_KHR});
   facts.compiler = ask.value<cl_bool>(CL_DEVICE_COMPILER_AVAILABLE) == CL_TRUE;
   facts.images = ask.value<cl_bool>(CL_DEVICE_IMAGE_SUPPORT) == CL_TRUE;
   facts.image_pitch_align = ask.value<cl_uint>(CL_DEVICE_IMAGE_PITCH_ALIGNMENT);
@@ -201,8 +205,14 @@ ExtensionApi load_extensions(const Api& api, const DeviceFacts& facts) {
     get(found.ImportMemoryARM, "clImportMemoryARM");
   }
   if (facts.sync_fd_semaphores) {
-    get(found.CreateSemaphoreWithProperties, "clCreateSemaphoreWithPropertiesKHR");
     get(found.EnqueueWaitSemaphores, "clEnqueueWaitSemaphoresKHR");
+  }
+  if (facts.sync_fd_exports) {
+    get(found.EnqueueSignalSemaphores, "clEnqueueSignalSemaphoresKHR");
+    get(found.GetSemaphoreHandleForType, "clGetSemaphoreHandleForTypeKHR");
+  }
+  if (facts.sync_fd_semaphores || facts.sync_fd_exports) {
+    get(found.CreateSemaphoreWithProperties, "clCreateSemaphoreWithPropertiesKHR");
     get(found.ReleaseSemaphore, "clReleaseSemaphoreKHR");
   }
   return found;

@@ -24,6 +24,7 @@ struct DeviceFacts {
   bool external_dma_buf = false;    ///< cl_khr_external_memory, with dma-bufs among its handle types
   bool arm_dma_buf = false;         ///< cl_arm_import_memory_dma_buf
   bool sync_fd_semaphores = false;  ///< cl_khr_semaphore, importing CL_SEMAPHORE_HANDLE_SYNC_FD_KHR
+  bool sync_fd_exports = false;     ///< the same, exporting it
   bool compiler = false;
   bool images = false;
   bool images_from_buffers = false;     ///< cl_khr_image2d_from_buffer, or part of the version

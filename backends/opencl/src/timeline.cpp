@@ -92,11 +92,27 @@ Status Timeline::wait(const cw_fence& fence, std::int64_t deadline_ns) {
   return event ? wait_until(context_, (*event)->get(), deadline_ns, kWhat) : Status(event.error());
 }
 
-Status Timeline::export_event(const cw_fence& fence, cw_fence& out) {
+Status Timeline::export_fence(const cw_fence& fence, cw_fence& out) {
   auto event = event_of(fence);
   if (!event) {
     return std::move(event.error());
   }
+  if (sync_files_.able()) {
+    auto made = sync_files_.make((*event)->get());
+    if (made) {
+      out.kind = CW_FENCE_SYNC_FILE;
+      out.fd = made->release();
+      return {};
+    }
+    if (made.error().code() == Errc::DeviceLost) {
+      return std::move(made.error());
+    }
+    context_.host.log(CW_LOG_DEBUG, "no sync_file, so an event instead: " + made.error().message());
+  }
+  return export_event(fence, (*event)->get(), out);
+}
+
+Status Timeline::export_event(const cw_fence& fence, cl_event event, cw_fence& out) {
   auto made = context_.host.create_event();
   if (!made) {
     return std::move(made.error());
@@ -104,7 +120,7 @@ Status Timeline::export_event(const cw_fence& fence, cw_fence& out) {
   auto completion = std::make_shared<Completion>(context_.host, *made);
   auto held = std::make_unique<std::shared_ptr<Completion>>(completion);
   const cl_int result =
-      context_.api.SetEventCallback((*event)->get(), CL_COMPLETE, &Completion::on_complete, held.get());
+      context_.api.SetEventCallback(event, CL_COMPLETE, &Completion::on_complete, held.get());
   if (result != CL_SUCCESS) {
     context_.host.destroy_event(*made);
     return context_.error("clSetEventCallback", result, "making an event of the end of an access");
