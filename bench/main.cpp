@@ -15,6 +15,7 @@ int main(int argc, char** argv) try {
   add_fence_rows(suite);
   add_copy_rows(suite);
   add_hop_rows(suite);
+  add_camera_hop_rows(suite);
   add_dispatch_rows(suite);
   add_scaling_rows(suite);
 #ifdef CAUSEWAY_BENCH_FPGA

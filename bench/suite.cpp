@@ -95,10 +95,13 @@ void Suite::add(const std::string& row, const std::string& side, Loop loop, int 
   }
 }
 
-void Suite::add_timed(const std::string& row, const std::string& side, Loop loop) {
-  benchmark::RegisterBenchmark((row + "/" + side).c_str(), [loop = std::move(loop)](benchmark::State& state) {
-    run(loop, state);
-  })->UseManualTime();
+void Suite::add_timed(const std::string& row, const std::string& side, Loop loop, std::int64_t iterations) {
+  auto* registered = benchmark::RegisterBenchmark(
+      (row + "/" + side).c_str(), [loop = std::move(loop)](benchmark::State& state) { run(loop, state); });
+  registered->UseManualTime();
+  if (iterations != 0) {
+    registered->Iterations(iterations);
+  }
 }
 
 void Suite::skip(const std::string& row, const std::string& reason) {
@@ -150,7 +153,8 @@ UniqueFd raw_memfd(std::uint64_t bytes) {
   return fd;
 }
 
-RawMapping::RawMapping(BorrowedFd fd, std::uint64_t bytes, int flags, std::uint64_t alignment)
+RawMapping::RawMapping(BorrowedFd fd, std::uint64_t bytes, int flags, std::uint64_t alignment,
+                       std::uint64_t offset)
     : address_(nullptr), bytes_(bytes) {
   void* wish = nullptr;
   if (alignment > 4096) {
@@ -166,7 +170,8 @@ RawMapping::RawMapping(BorrowedFd fd, std::uint64_t bytes, int flags, std::uint6
     ::munmap(reserved, room);
   }
   // No other thread maps while a row is set up; a wish that is not granted costs time, not correctness.
-  void* mapped = ::mmap(wish, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd.get(), 0);
+  void* mapped =
+      ::mmap(wish, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd.get(), static_cast<off_t>(offset));
   if (mapped == MAP_FAILED) {
     throw std::system_error(errno, std::generic_category(), "mapping a memfd");
   }

@@ -53,8 +53,9 @@ public:
   /// Measured by the wall clock, per iteration of the loop. threads: how many run the loop at once.
   void add(const std::string& row, const std::string& side, Loop loop, int threads = 1);
   /// As add; the loop itself says by State::SetIterationTime what an iteration took, so that it can leave out
-  /// what belongs to neither side (making and dropping what is measured).
-  void add_timed(const std::string& row, const std::string& side, Loop loop);
+  /// what belongs to neither side (making and dropping what is measured). iterations: how many a repetition
+  /// runs; 0: as many as take the time that is asked for on the command line.
+  void add_timed(const std::string& row, const std::string& side, Loop loop, std::int64_t iterations = 0);
   /// A row that cannot run here: named in the output, with a whole sentence why.
   void skip(const std::string& row, const std::string& reason);
 
@@ -88,7 +89,9 @@ private:
 class RawMapping {
 public:
   /// alignment: of the address, a power of two and whole pages.
-  RawMapping(BorrowedFd fd, std::uint64_t bytes, int flags, std::uint64_t alignment = 4096);
+  /// offset: where in the file it begins, bytes, whole pages.
+  RawMapping(BorrowedFd fd, std::uint64_t bytes, int flags, std::uint64_t alignment = 4096,
+             std::uint64_t offset = 0);
   RawMapping(const RawMapping&) = delete;
   RawMapping& operator=(const RawMapping&) = delete;
   ~RawMapping();
@@ -114,6 +117,7 @@ void add_alloc_rows(Suite& suite);
 void add_fence_rows(Suite& suite);
 void add_copy_rows(Suite& suite);
 void add_hop_rows(Suite& suite);
+void add_camera_hop_rows(Suite& suite);
 void add_dispatch_rows(Suite& suite);
 void add_scaling_rows(Suite& suite);
 #ifdef CAUSEWAY_BENCH_FPGA

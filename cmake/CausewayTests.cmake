@@ -17,17 +17,22 @@ function(causeway_gtest name)
     add_test(NAME ${tier}.${name} COMMAND ${name})
     causeway_test_properties(${tier}.${name} ${tier} "${arg_TIMEOUT}"
       "GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/${tier}/" ${arg_ENVIRONMENT})
-    if(tier STREQUAL guest AND arg_MACHINE)
-      set_tests_properties(${tier}.${name} PROPERTIES LABELS guest-${arg_MACHINE})
-    endif()
+    causeway_test_machine(${tier}.${name} ${tier} "${arg_MACHINE}")
   endforeach()
 endfunction()
 
-# causeway_command_test(NAME TIER tier COMMAND …): passes if the command exits with 0.
+# causeway_command_test(NAME TIER tier COMMAND … [MACHINE machine]): passes if the command exits with 0.
 function(causeway_command_test name)
-  cmake_parse_arguments(arg "" "TIER;TIMEOUT" "COMMAND;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "" "TIER;TIMEOUT;MACHINE" "COMMAND;ENVIRONMENT" ${ARGN})
   add_test(NAME ${arg_TIER}.${name} COMMAND ${arg_COMMAND})
   causeway_test_properties(${arg_TIER}.${name} ${arg_TIER} "${arg_TIMEOUT}" ${arg_ENVIRONMENT})
+  causeway_test_machine(${arg_TIER}.${name} ${arg_TIER} "${arg_MACHINE}")
+endfunction()
+
+function(causeway_test_machine test tier machine)
+  if(tier STREQUAL guest AND machine)
+    set_tests_properties(${test} PROPERTIES LABELS guest-${machine})
+  endif()
 endfunction()
 
 function(causeway_test_properties test tier timeout)

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 cmd_bench() {
-    local filter=. json='' repetitions=15 min_time=0.05 compare=()
+    local filter=. json='' repetitions=15 min_time=0.05 compare=() counts='' update=()
     while [ $# -gt 0 ]; do
         case $1 in
         --filter | --json | --repetitions | --min-time)
@@ -21,21 +21,38 @@ cmd_bench() {
             compare=("$2" "$3")
             shift 2
             ;;
+        --counts) counts=1 ;;
+        --update) update=(--update) ;;
         *) usage_error "bench does not know \"$1\"." ;;
         esac
         shift
     done
     [[ $repetitions =~ ^[1-9][0-9]*$ ]] || usage_error "bench --repetitions needs a number, and \"$repetitions\" is none."
+    [ ${#update[@]} -eq 0 ] || [ -n "$counts" ] || usage_error "bench --update writes the table of --counts; it needs that."
     mkdir -p build/bench
     if [ ${#compare[@]} -gt 0 ]; then
         /usr/bin/python3 tools/dev/bench_report.py --compare "${compare[@]}" --html build/bench/comparison.html
         return
     fi
     need build build release
+    if [ -n "$counts" ]; then
+        bench_counts "${update[@]}"
+        return
+    fi
     json=${json:-build/bench/results.json}
     bench_measure "$filter" "$json" "$repetitions" "$min_time"
     /usr/bin/python3 tools/dev/bench_report.py --html build/bench/report.html "$json"
 }
+
+# bench_counts [--update]: the instructions of the rows of kernel dma-bufs, in a guest whose clock counts them.
+bench_counts() (
+    step "Counting instructions in the guest"
+    # shellcheck source=/dev/null
+    . tests/guest/machines/counted.sh
+    tests/guest/run.sh --results build/bench --log build/logs/bench-guest.log -- bench/tests/counts.sh \
+        build/release/bench/causeway_bench build/bench/counts.json </dev/null || exit 1
+    /usr/bin/python3 tools/dev/bench_counts.py build/bench/counts.json "$@"
+)
 
 # bench_measure FILTER JSON REPETITIONS MIN_TIME: the repetitions of all sides in random order, so that what disturbs
 # this machine for a while disturbs all of them.
