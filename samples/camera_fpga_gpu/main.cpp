@@ -98,7 +98,7 @@ struct Pipeline {
                         .with(gpu->device(), Usage::StorageWrite | Usage::AsBuffer)
                         .allocate(1)
                         .value();
-    auto overlay = Overlay::create(*gpu, kFrames).value();
+    auto overlay = Overlay::create(*gpu).value();
     std::vector<fpga_sim::Job> jobs;
     std::vector<camera_to_gpu::Recording> works;
     for (std::uint32_t i = 0; i < kFrames; ++i) {
