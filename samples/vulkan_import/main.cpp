@@ -133,7 +133,7 @@ int main() try {
     std::printf(" %s (%u memory planes)", Modifier{one.drmFormatModifier}.to_string().c_str(),
                 one.drmFormatModifierPlaneCount);
   }
-  std::printf("%s\n", modifiers.empty() ? " none, so frames come as buffers" : "");
+  std::printf("%s\n", modifiers.empty() ? " none; images in linear tiling, or buffers, remain" : "");
 
   auto runtime = Runtime::create().value();
   const auto gpu = vulkan::adopt(runtime, application.adopt_info()).value();

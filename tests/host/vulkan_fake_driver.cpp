@@ -2,12 +2,14 @@
 #include "host/vulkan_fake_driver.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <causeway/plugin/backend.hpp>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +22,9 @@ template <class Handle>
 Handle make_handle(std::uintptr_t number) {
   return reinterpret_cast<Handle>(number);
 }
+
+constexpr auto kDmaBuf = VK_EXTERNAL_MEMORY_HANDLE_TYPE_DMA_BUF_BIT_EXT;
+constexpr auto kOpaque = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
 
 constexpr std::array<const char*, 7> kExtensions{
     VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,   VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME,
@@ -83,8 +88,11 @@ VKAPI_ATTR void VKAPI_CALL queue_families(VkPhysicalDevice, std::uint32_t* count
     out->queueCount = 1;
   }
 }
-VKAPI_ATTR void VKAPI_CALL external_buffer(VkPhysicalDevice, const VkPhysicalDeviceExternalBufferInfo*,
+VKAPI_ATTR void VKAPI_CALL external_buffer(VkPhysicalDevice, const VkPhysicalDeviceExternalBufferInfo* info,
                                            VkExternalBufferProperties* out) {
+  out->externalMemoryProperties.compatibleHandleTypes =
+      VkExternalMemoryHandleTypeFlags{info->handleType} |
+      (driver.opaque ? VkExternalMemoryHandleTypeFlags{kDmaBuf | kOpaque} : 0U);
   out->externalMemoryProperties.externalMemoryFeatures =
       VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT |
       (driver.exports ? VkExternalMemoryFeatureFlags{VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT} : 0U);
@@ -114,14 +122,57 @@ VkResult judge(int fd, VkDeviceSize size, const VkAllocationCallbacks* allocator
   return static_cast<VkDeviceSize>(status.st_size) < size ? VK_ERROR_OUT_OF_DEVICE_MEMORY : VK_SUCCESS;
 }
 
+template <class Struct>
+const Struct* find_next(const void* next, VkStructureType type) {
+  for (const auto* one = static_cast<const VkBaseInStructure*>(next); one != nullptr; one = one->pNext) {
+    if (one->sType == type) {
+      return reinterpret_cast<const Struct*>(one);
+    }
+  }
+  return nullptr;
+}
+
+/// An allocation that may be exported, and the opaque descriptors of such.
+struct Allocation {
+  VkDeviceSize size;
+  std::uint32_t type;
+  VkExternalMemoryHandleTypeFlags handles;
+};
+std::map<VkDeviceMemory, Allocation> allocations;
+std::map<ino_t, Allocation> opaque_files;
+
+/// VkImportMemoryFdInfoKHR and VkMemoryAllocateInfo of an OPAQUE_FD.
+VkResult judge_opaque(const VkMemoryAllocateInfo& info, int fd) {
+  struct stat status {};
+  const auto found = ::fstat(fd, &status) == 0 ? opaque_files.find(status.st_ino) : opaque_files.end();
+  if (found == opaque_files.end()) {
+    return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+  }
+  if (info.allocationSize != found->second.size) {
+    driver.mistakes.emplace_back(
+        "another size than was exported (VUID-VkMemoryAllocateInfo-allocationSize-01742)");
+  }
+  if (info.memoryTypeIndex != found->second.type) {
+    driver.mistakes.emplace_back(
+        "another type than was exported (VUID-VkMemoryAllocateInfo-memoryTypeIndex-01743)");
+  }
+  if (find_next<VkMemoryDedicatedAllocateInfo>(info.pNext,
+                                               VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO) != nullptr) {
+    driver.mistakes.emplace_back(
+        "dedicated, and what was exported is not (VUID-VkMemoryDedicatedAllocateInfo-buffer-01879)");
+  }
+  return VK_SUCCESS;
+}
+
 VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice, const VkMemoryAllocateInfo* info,
                                         const VkAllocationCallbacks* allocator, VkDeviceMemory* out) {
   const auto* first = static_cast<const VkBaseInStructure*>(info->pNext);
   const bool by_fd = first != nullptr && first->sType == VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR;
   const int fd = by_fd ? reinterpret_cast<const VkImportMemoryFdInfoKHR*>(first)->fd : -1;
   VkResult result = std::exchange(driver.allocate_fails, VK_SUCCESS);
+  const bool opaque = by_fd && reinterpret_cast<const VkImportMemoryFdInfoKHR*>(first)->handleType == kOpaque;
   if (result == VK_SUCCESS && by_fd) {
-    result = judge(fd, info->allocationSize, allocator);
+    result = opaque ? judge_opaque(*info, fd) : judge(fd, info->allocationSize, allocator);
   }
   if (result == VK_SUCCESS) {
     if (by_fd) {
@@ -129,15 +180,21 @@ VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice, const VkMemoryAllocateInfo* in
     }
     ++driver.memories;
     ++driver.imports;
-    *out = make_handle<VkDeviceMemory>(0x1000U + static_cast<unsigned>(driver.imports));
+    driver.opaque_imports += opaque ? 1 : 0;
+    *out = make_handle<VkDeviceMemory>(0x10000U + static_cast<unsigned>(driver.imports));
+    if (const auto* exported = find_next<VkExportMemoryAllocateInfo>(
+            info->pNext, VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO)) {
+      allocations[*out] = {info->allocationSize, info->memoryTypeIndex, exported->handleTypes};
+    }
   } else if (by_fd && driver.closes(result)) {
     ::close(fd);
     driver.after_close(fd);
   }
   return result;
 }
-VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice, VkDeviceMemory, const VkAllocationCallbacks*) {
+VKAPI_ATTR void VKAPI_CALL free_memory(VkDevice, VkDeviceMemory memory, const VkAllocationCallbacks*) {
   --driver.memories;
+  allocations.erase(memory);
 }
 VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice, const VkBufferCreateInfo* info,
                                              const VkAllocationCallbacks*, VkBuffer* out) {
@@ -165,7 +222,25 @@ VKAPI_ATTR VkResult VKAPI_CALL map_memory(VkDevice, VkDeviceMemory, VkDeviceSize
   *out = bytes.data();
   return VK_SUCCESS;
 }
-VKAPI_ATTR VkResult VKAPI_CALL memory_fd(VkDevice, const VkMemoryGetFdInfoKHR*, int* out) {
+VkResult opaque_fd(VkDeviceMemory memory, int* out) {
+  const auto found = allocations.find(memory);
+  if (found == allocations.end() || (found->second.handles & kOpaque) == 0) {
+    driver.mistakes.emplace_back(
+        "an export in a handle type that was not named (VUID-VkMemoryGetFdInfoKHR-handleType-00671)");
+    return VK_ERROR_OUT_OF_HOST_MEMORY;
+  }
+  *out = ::memfd_create("opaque", MFD_CLOEXEC);
+  struct stat status {};
+  if (::fstat(*out, &status) != 0) {
+    return VK_ERROR_TOO_MANY_OBJECTS;
+  }
+  opaque_files[status.st_ino] = found->second;
+  return VK_SUCCESS;
+}
+VKAPI_ATTR VkResult VKAPI_CALL memory_fd(VkDevice, const VkMemoryGetFdInfoKHR* info, int* out) {
+  if (info->handleType == kOpaque) {
+    return opaque_fd(info->memory, out);
+  }
   if (driver.export_memory) {
     *out = driver.export_memory(driver.buffer_size);
     return *out < 0 ? VK_ERROR_TOO_MANY_OBJECTS : VK_SUCCESS;
@@ -245,6 +320,8 @@ FakeDriver& FakeDriver::instance() {
 
 void FakeDriver::reset() {
   driver = FakeDriver{};
+  allocations.clear();
+  opaque_files.clear();
 }
 
 cw_vulkan_adopt_v1 FakeDriver::words(bool host_pointer) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace causeway::test {
 
@@ -25,6 +27,7 @@ struct FakeDriver {
   VkResult bind_fails = VK_SUCCESS;
   VkResult submit_fails = VK_SUCCESS;
   bool exports = false;          ///< says that it exports
+  bool opaque = false;           ///< says that one memory may be exported as dma-buf and as OPAQUE_FD
   std::uint8_t device_uuid = 1;  ///< the first byte; the others, and those of driverUUID, are 0
   /// What VK_EXT_physical_device_drm says of its primary node, major and minor; empty: it has no extension.
   std::optional<std::pair<std::int64_t, std::int64_t>> drm_node;
@@ -37,6 +40,8 @@ struct FakeDriver {
   int buffers = 0;
   int imports = 0;               ///< that succeeded
   VkDeviceSize buffer_size = 0;  ///< of the buffer made last
+  int opaque_imports = 0;
+  std::vector<std::string> mistakes;  ///< of the caller, by the specification
 
   static FakeDriver& instance();
   static void reset();

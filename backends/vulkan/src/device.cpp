@@ -50,7 +50,7 @@ const cw_vulkan_device_v1 kDeviceInterface{
       out->struct_size = room;
     },
     [](cw_device* device, std::uint32_t step) {
-      const bool known = step == CW_VULKAN_IMPORT_DMA_BUF || step == CW_VULKAN_IMPORT_HOST_POINTER;
+      const bool known = step <= CW_VULKAN_IMPORT_HOST_POINTER;
       reinterpret_cast<Device*>(device)->pin_import(known ? step : CW_VULKAN_IMPORT_ANY);
     }};
 
@@ -146,9 +146,7 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
     made->view.buffers[i] = buffer->buffer();
     made->view.memories[i] = buffer->memory();
     made->view.sizes[i] = info.objects[i].size;
-    if (buffer->path() == ImportPath::HostPointer) {
-      made->import_path = ImportPath::HostPointer;
-    }
+    made->import_path = std::max(made->import_path, buffer->path());
     made->buffers.push_back(std::move(*buffer));
     made->writable.push_back(checked[i].writable);
   }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,11 @@ constexpr std::array<VkImageAspectFlagBits, CW_MAX_PLANES> kMemoryPlanes = {
     VK_IMAGE_ASPECT_MEMORY_PLANE_0_BIT_EXT, VK_IMAGE_ASPECT_MEMORY_PLANE_1_BIT_EXT,
     VK_IMAGE_ASPECT_MEMORY_PLANE_2_BIT_EXT, VK_IMAGE_ASPECT_MEMORY_PLANE_3_BIT_EXT};
 
+constexpr VkExternalMemoryHandleTypeFlags handle_types(bool opaque) noexcept {
+  return kHandle |
+         (opaque ? VkExternalMemoryHandleTypeFlags{VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT} : 0U);
+}
+
 /// Why nothing can be exported, where that is so (section 11.2.6, VkExternalMemoryFeatureFlagBits).
 Status check_exports(const Context& context) {
   if (!context.extensions.dma_buf()) {
@@ -48,6 +54,27 @@ Status check_exports(const Context& context) {
                     context.name(), context.physical.on_cpu() ? ": on a CPU, that takes /dev/udmabuf" : ""));
   }
   return {};
+}
+
+/// Whether such a buffer's memory may leave as OPAQUE_FD, too, and not for one buffer alone
+/// (VkExternalMemoryProperties::compatibleHandleTypes).
+bool exports_opaque(const Context& context) {
+  VkPhysicalDeviceExternalBufferInfo question{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO, nullptr,
+                                              0, kBufferUsage, kHandle};
+  VkExternalBufferProperties answer{VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES, nullptr, {}};
+  constexpr VkExternalMemoryHandleTypeFlags kBoth = kHandle | VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
+  for (const auto handle : {kHandle, VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT}) {
+    question.handleType = handle;
+    context.instance_api.GetPhysicalDeviceExternalBufferProperties(context.physical.handle, &question,
+                                                                   &answer);
+    const auto& properties = answer.externalMemoryProperties;
+    if ((properties.externalMemoryFeatures & VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT) == 0 ||
+        (properties.externalMemoryFeatures & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT) != 0 ||
+        (properties.compatibleHandleTypes & kBoth) != kBoth) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /// The memory types to try, best first: what the CPU reaches through its cache, what it reaches, any.
@@ -138,7 +165,15 @@ Status export_bytes(const Context& context, const ExportLayout& layout, Exported
   out.modifier = 0;
   out.plane_count = layout.plane_count;
   std::copy(layout.planes.begin(), layout.planes.end(), &out.planes[0]);
-  return hand_out(context, memory, layout.size, out);
+  if (auto status = hand_out(context, memory, layout.size, out); !status) {
+    return status;
+  }
+  struct stat status {};
+  const auto& calls = context.host.syscalls();
+  if (calls.fstat(calls.context, out.fds[0], &status) == 0) {
+    memory.make_known({status.st_dev, status.st_ino});
+  }
+  return {};
 }
 
 /// Which of the modifiers the driver chose, and where it put the planes.
@@ -221,8 +256,9 @@ Status export_image(const Context& context, const cw_allocate_info& info, const 
 }  // namespace
 
 Status ExportedMemory::make_buffer(VkDeviceSize size) {
+  opaque_ = exports_opaque(context_);
   const VkExternalMemoryBufferCreateInfo external{VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
-                                                  nullptr, kHandle};
+                                                  nullptr, handle_types(opaque_)};
   VkBufferCreateInfo info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
   info.pNext = &external;
   info.size = size;
@@ -276,8 +312,8 @@ Status ExportedMemory::back() {
   const auto needs = requirements();
   const VkMemoryDedicatedAllocateInfo dedicated{VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO, nullptr,
                                                 image_, buffer_};
-  const VkExportMemoryAllocateInfo exported{VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO, &dedicated,
-                                            kHandle};
+  const VkExportMemoryAllocateInfo exported{VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO,
+                                            opaque_ ? nullptr : &dedicated, handle_types(opaque_)};
   const auto types = candidates(context_.physical, needs.memoryTypeBits);
   VkResult result = VK_ERROR_FEATURE_NOT_PRESENT;
   for (const std::uint32_t type : types) {
@@ -286,6 +322,8 @@ Status ExportedMemory::back() {
     result = context_.api.AllocateMemory(context_.device, &info, nullptr, &memory);
     if (result == VK_SUCCESS) {
       memory_ = Memory(context_, memory);
+      allocated_ = needs.size;
+      type_ = type;
       return bind();
     }
     if (result == VK_ERROR_DEVICE_LOST) {
@@ -316,6 +354,11 @@ Result<UniqueFd> ExportedMemory::descriptor() const {
   const auto& calls = context_.host.syscalls();
   calls.fcntl(calls.context, fd.get(), F_SETFD, FD_CLOEXEC);
   return fd;
+}
+
+void ExportedMemory::make_known(ObjectId id) {
+  known_ = id;
+  PeerMemory::of_process().add(id, {&context_, memory_.get(), allocated_, type_, opaque_});
 }
 
 Result<std::unique_ptr<ExportedMemory>> export_memory(const Context& context, const cw_allocate_info& info,

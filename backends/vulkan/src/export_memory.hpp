@@ -7,9 +7,11 @@
 #include <causeway/fd.hpp>
 #include <causeway/result.hpp>
 #include <memory>
+#include <optional>
 
 #include "context.hpp"
 #include "import_memory.hpp"
+#include "peer_memory.hpp"
 
 namespace causeway::vulkan_backend {
 
@@ -21,6 +23,9 @@ public:
   ExportedMemory(const ExportedMemory&) = delete;
   ExportedMemory& operator=(const ExportedMemory&) = delete;
   ~ExportedMemory() {
+    if (known_) {
+      PeerMemory::of_process().forget(*known_);
+    }
     if (image_ != VK_NULL_HANDLE) {
       context_.api.DestroyImage(context_.device, image_, nullptr);
     }
@@ -36,6 +41,8 @@ public:
   [[nodiscard]] Status back();
   /// A new descriptor of the memory, as a dma-buf.
   [[nodiscard]] Result<UniqueFd> descriptor() const;
+  /// Lets other devices of the process find it: the dma-buf has this identity. Of a buffer.
+  void make_known(ObjectId id);
 
   [[nodiscard]] VkImage image() const noexcept { return image_; }
 
@@ -47,6 +54,11 @@ private:
   VkBuffer buffer_ = VK_NULL_HANDLE;
   VkImage image_ = VK_NULL_HANDLE;
   Memory memory_;
+  VkDeviceSize allocated_ = 0;
+  std::uint32_t type_ = 0;
+  bool opaque_ =
+      false;  ///< exported as OPAQUE_FD, too: not alone for its buffer then, since importers make their own
+  std::optional<ObjectId> known_;
 };
 
 /// Allocates what info describes: as an image in the best of the modifiers where the driver exports such

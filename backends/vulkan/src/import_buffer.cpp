@@ -99,6 +99,34 @@ Result<ImportedBuffer> by_dma_buf(const Context& context, const cw_object& objec
   return std::move(fresh->buffer);
 }
 
+Result<ImportedBuffer> by_opaque_fd(const Context& context, const cw_object& object,
+                                    const plugin::CheckedObject& /*checked*/) {
+  if (!context.extensions.has(VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME)) {
+    return Error(Errc::Unsupported, "attach", "VK_KHR_external_memory_fd is not enabled");
+  }
+  auto shared = PeerMemory::of_process().share({object.device_number, object.inode}, context);
+  if (!shared) {
+    return std::move(shared.error());
+  }
+  auto fresh = make_buffer(context, object.size, VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT);
+  if (!fresh) {
+    return std::move(fresh.error());
+  }
+  if (fresh->request.size > shared->allocation_size) {
+    return Error(Errc::Unsupported, "attach",
+                 fmt::format("the buffer needs {} bytes, and the shared memory has {}", fresh->request.size,
+                             shared->allocation_size));
+  }
+  auto memory = import_opaque(context, std::move(*shared), fresh->request.type_bits);
+  if (!memory) {
+    return std::move(memory.error());
+  }
+  if (auto status = fresh->buffer.bind(std::move(*memory), ImportPath::OpaqueFd); !status) {
+    return std::move(status.error());
+  }
+  return std::move(fresh->buffer);
+}
+
 Result<ImportedBuffer> by_host_pointer(const Context& context, const cw_object& object,
                                        const plugin::CheckedObject& checked) {
   if (!context.extensions.host_pointer()) {
@@ -159,8 +187,9 @@ Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& ob
     const char* way;
     Result<ImportedBuffer> (*import)(const Context&, const cw_object&, const plugin::CheckedObject&);
   };
-  constexpr std::array<Step, 2> kLadder{
+  constexpr std::array<Step, 3> kLadder{
       {{CW_VULKAN_IMPORT_DMA_BUF, "as a dma-buf", &by_dma_buf},
+       {CW_VULKAN_IMPORT_OPAQUE_FD, "as OPAQUE_FD", &by_opaque_fd},
        {CW_VULKAN_IMPORT_HOST_POINTER, "by host pointer", &by_host_pointer}}};
   std::optional<Error> decisive;
   std::string reasons;

@@ -12,10 +12,15 @@
 namespace causeway::vulkan_backend {
 
 /// How the memory came in.
-enum class ImportPath { DmaBuf, HostPointer };
+enum class ImportPath { DmaBuf, OpaqueFd, HostPointer };
 /// The word of cw_mapping.import_path.
 [[nodiscard]] constexpr const char* to_string(ImportPath path) noexcept {
-  return path == ImportPath::DmaBuf ? "dma-buf" : "host-pointer";
+  switch (path) {
+    case ImportPath::DmaBuf: return "dma-buf";
+    case ImportPath::OpaqueFd: return "opaque-fd";
+    case ImportPath::HostPointer: break;
+  }
+  return "host-pointer";
 }
 
 /// What each imported buffer may be used for.
@@ -56,9 +61,9 @@ private:
   ImportPath path_ = ImportPath::DmaBuf;
 };
 
-/// Imports one object: as dma-buf if that goes, else by its CPU address; or by the one step that it was
-/// pinned to (CW_VULKAN_IMPORT_). A failure says why each did not go. Errors: Unsupported, OutOfMemory,
-/// OutOfFds, DeviceLost.
+/// Imports one object: as dma-buf if that goes, else as OPAQUE_FD of another device of the same driver, else
+/// by its CPU address; or by the one step that it was pinned to (CW_VULKAN_IMPORT_). A failure says why each
+/// did not go. Errors: Unsupported, OutOfMemory, OutOfFds, DeviceLost.
 [[nodiscard]] Result<ImportedBuffer> import_buffer(const Context& context, const cw_object& object,
                                                    const plugin::CheckedObject& checked,
                                                    std::uint32_t pinned);

@@ -74,6 +74,27 @@ Result<Memory> import_fd(const Context& context, BorrowedFd fd, const ImportRequ
   return Memory(context, memory, {request.size, *type, request.dedicated != nullptr});
 }
 
+Result<Memory> import_opaque(const Context& context, OpaqueMemory shared, std::uint32_t type_bits) {
+  if ((type_bits >> shared.memory_type & 1U) == 0) {
+    return Error(Errc::Unsupported, "attach",
+                 fmt::format("the shared memory is of type {}, and the buffer allows {:#x}",
+                             shared.memory_type, type_bits));
+  }
+  const VkImportMemoryFdInfoKHR import{VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR, nullptr,
+                                       VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT, shared.fd.get()};
+  const VkMemoryAllocateInfo info{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &import, shared.allocation_size,
+                                  shared.memory_type};
+  VkDeviceMemory memory = VK_NULL_HANDLE;
+  const VkResult result = context.api.AllocateMemory(context.device, &info, nullptr, &memory);
+  if (result != VK_SUCCESS) {
+    after_failure(context, shared.fd, result);
+    return vk_error("vkAllocateMemory", result,
+                    fmt::format("importing {} bytes as OPAQUE_FD", shared.allocation_size));
+  }
+  static_cast<void>(shared.fd.release());  // the driver's now
+  return Memory(context, memory);
+}
+
 Result<Memory> import_host_pointer(const Context& context, void* address, const ImportRequest& request) {
   constexpr auto kHandle = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
   VkMemoryHostPointerPropertiesEXT properties{VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT, nullptr,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "context.hpp"
+#include "peer_memory.hpp"
 
 namespace causeway::vulkan_backend {
 
@@ -61,6 +62,11 @@ struct ImportRequest {
 
 /// Imports the dma-buf (or memfd, for lavapipe) behind fd, which stays its owner's.
 [[nodiscard]] Result<Memory> import_fd(const Context& context, BorrowedFd fd, const ImportRequest& request);
+
+/// Imports what another device of the same driver shares; all that is to be known of it comes along.
+/// type_bits: of what will be bound.
+[[nodiscard]] Result<Memory> import_opaque(const Context& context, OpaqueMemory shared,
+                                           std::uint32_t type_bits);
 
 /// Imports CPU memory; the caller has checked that address and size suit host_pointer_align.
 [[nodiscard]] Result<Memory> import_host_pointer(const Context& context, void* address,

@@ -64,6 +64,7 @@ struct Handles {
 enum class ImportStep : std::uint32_t {
   Any = CW_VULKAN_IMPORT_ANY,  ///< the first that goes
   DmaBuf = CW_VULKAN_IMPORT_DMA_BUF,
+  OpaqueFd = CW_VULKAN_IMPORT_OPAQUE_FD,  ///< of another device of the same driver in this process
   HostPointer = CW_VULKAN_IMPORT_HOST_POINTER,
 };
 /// From now on memory is attached to the device by this step alone; where it does not go, the attach is

@@ -81,7 +81,9 @@ typedef struct cw_vulkan_handles_v1 {
 /* By which step memory is imported: the first that goes, in this order, or one alone. */
 #define CW_VULKAN_IMPORT_ANY 0u
 #define CW_VULKAN_IMPORT_DMA_BUF 1u      /* "dma-buf": VK_EXT_external_memory_dma_buf */
-#define CW_VULKAN_IMPORT_HOST_POINTER 2u /* "host-pointer": VK_EXT_external_memory_host */
+#define CW_VULKAN_IMPORT_OPAQUE_FD 2u    /* "opaque-fd": bytes that another device of the same driver, in */
+                                         /* this process and by this backend, allocated and exported */
+#define CW_VULKAN_IMPORT_HOST_POINTER 3u /* "host-pointer": VK_EXT_external_memory_host */
 
 /* What get_interface(CW_VULKAN_DEVICE_V1) returns. */
 typedef struct cw_vulkan_device_v1 {
