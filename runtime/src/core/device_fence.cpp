@@ -156,6 +156,10 @@ Result<std::shared_ptr<FenceState>> fence_from_device(const std::shared_ptr<Devi
       return syncobj_point(device, given);
     }
     case CW_FENCE_HOST_EVENT: {
+      if (auto made = device->runtime()->services().made_event(given)) {
+        made->stands_for(producer_of(*device));
+        return made;
+      }
       if (auto known = device->runtime()->services().event(given)) {
         return std::shared_ptr<FenceState>(std::move(known));
       }

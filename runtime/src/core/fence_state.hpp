@@ -50,7 +50,11 @@ public:
   /// submission; that device itself waits for it for nothing.
   [[nodiscard]] virtual const DeviceState* owner() const noexcept { return nullptr; }
   /// What it stands for wrote through the CPU's caches.
-  [[nodiscard]] bool cache_coherent() const noexcept { return producer_ == Producer::CacheCoherent; }
+  [[nodiscard]] bool cache_coherent() const noexcept {
+    return producer_.load(std::memory_order_relaxed) == Producer::CacheCoherent;
+  }
+  /// Who it stands for is known only now: a backend's event, when it is handed out as the end of an access.
+  void stands_for(Producer producer) noexcept { producer_.store(producer, std::memory_order_relaxed); }
 
   /// How it ended; none while it is pending. Asks the kernel or the device if need be, never waits.
   [[nodiscard]] std::optional<FenceOutcome> outcome();
@@ -90,7 +94,7 @@ private:
   const std::shared_ptr<RuntimeState> runtime_;
   const FenceKind kind_;
   const Place place_;
-  const Producer producer_;
+  std::atomic<Producer> producer_;
 
   mutable std::mutex mutex_;  // guards what follows
   FenceOutcome outcome_;

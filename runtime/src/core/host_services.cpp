@@ -78,16 +78,22 @@ HostServices::Loan::~Loan() {
   }
 }
 
-std::uint64_t HostServices::remember(std::shared_ptr<FenceState> fence) {
+std::uint64_t HostServices::remember(std::shared_ptr<FenceState> fence, bool made) {
   const std::lock_guard lock(events_mutex_);
-  events_.emplace(next_event_, std::move(fence));
+  events_.emplace(next_event_, Event{.fence = std::move(fence), .made = made});
   return next_event_++;
 }
 
 std::shared_ptr<FenceState> HostServices::event(const cw_fence& event) {
   const std::lock_guard lock(events_mutex_);
   const auto found = events_.find(event.handle);
-  return found == events_.end() ? nullptr : found->second;
+  return found == events_.end() ? nullptr : found->second.fence;
+}
+
+std::shared_ptr<FenceState> HostServices::made_event(const cw_fence& event) {
+  const std::lock_guard lock(events_mutex_);
+  const auto found = events_.find(event.handle);
+  return found == events_.end() || !found->second.made ? nullptr : found->second.fence;
 }
 
 Status HostServices::create_event(cw_fence& event) {
@@ -100,7 +106,7 @@ Status HostServices::create_event(cw_fence& event) {
   event = plugin::sized<cw_fence>();
   event.kind = CW_FENCE_HOST_EVENT;
   event.fd = fd->get();
-  event.handle = remember(std::move(fence));
+  event.handle = remember(std::move(fence), true);
   return {};
 }
 
@@ -129,7 +135,7 @@ void HostServices::forget_event(std::uint64_t handle) noexcept {
     if (found == events_.end()) {
       return;
     }
-    forgotten = std::move(found->second);
+    forgotten = std::move(found->second.fence);
     events_.erase(found);
   }
 }
@@ -161,7 +167,7 @@ Result<HostServices::Loan> HostServices::lend(const std::shared_ptr<FenceState>&
   } else if (const auto* remote = dynamic_cast<const RemoteEvent*>(fence.get())) {
     out.fd = remote->fd().get();
   }
-  out.handle = remember(fence);
+  out.handle = remember(fence, false);
   return Loan(*this, out.handle);
 }
 

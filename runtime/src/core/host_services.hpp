@@ -30,6 +30,8 @@ public:
 
   /// The fence behind an event that a backend made, or that it was lent; null if there is none.
   [[nodiscard]] std::shared_ptr<FenceState> event(const cw_fence& event);
+  /// The same, if a backend made it and hands it out: it stands for that device's work.
+  [[nodiscard]] std::shared_ptr<FenceState> made_event(const cw_fence& event);
 
   /// A fence as it crosses the edge for one call: what a backend may hand back to cw_host meanwhile. The
   /// descriptor in it is lent. Errors: OutOfFds (an event's descriptor is made when first needed).
@@ -57,12 +59,16 @@ private:
   void forget_event(std::uint64_t handle) noexcept;
   Status wait(const cw_fence& fence, Deadline deadline);
   Status notify(const cw_fence& event, void (*told)(void*, std::int32_t), void* user, std::uint32_t& added);
-  std::uint64_t remember(std::shared_ptr<FenceState> fence);
+  std::uint64_t remember(std::shared_ptr<FenceState> fence, bool made);
 
   RuntimeState& runtime_;
   cw_host table_;
   std::mutex events_mutex_;
-  std::map<std::uint64_t, std::shared_ptr<FenceState>> events_;
+  struct Event {
+    std::shared_ptr<FenceState> fence;
+    bool made;  ///< by a backend; else it was lent to one
+  };
+  std::map<std::uint64_t, Event> events_;
   std::uint64_t next_event_ = 1;
 };
 
