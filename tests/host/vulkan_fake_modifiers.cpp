@@ -159,6 +159,7 @@ VKAPI_ATTR VkResult VKAPI_CALL bind(VkDevice, std::uint32_t count, const VkBindI
         infos[i].pNext, VK_STRUCTURE_TYPE_BIND_IMAGE_PLANE_MEMORY_INFO);
     expect(disjoint() == (plane != nullptr), "VUID-VkBindImageMemoryInfo-image-07736");
     expect(infos[i].memoryOffset % 64 == 0, "VUID-VkBindImageMemoryInfo-pNext-01616");
+    expect(!fake.dedicated_only || infos[i].memoryOffset == 0, "VUID-VkBindImageMemoryInfo-memory-02628");
     fake.bound.push_back({plane != nullptr ? VkImageAspectFlags{plane->planeAspect} : 0U, infos[i].memory,
                           infos[i].memoryOffset});
   }

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "host/vulkan_harness.hpp"
-#include "host/vulkan_sampler.hpp"
+#include "support/vulkan_sampler.hpp"
 
 namespace causeway::test {
 

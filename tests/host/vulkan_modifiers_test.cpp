@@ -115,6 +115,24 @@ TEST_F(VulkanModifiers, ItsMemoryMustReachAsFarAsThePlanesDo) {
   EXPECT_THAT(outcome.text, AllOf(HasSubstr("reaches to byte 7104"), HasSubstr("4096 bytes alone")));
 }
 
+TEST_F(VulkanModifiers, MemoryOfItsOwnBeginsWithTheObject) {
+  // In LINEAR tiling an offset is where the image is bound, and that is 0 in memory for it alone.
+  fake_.offers.clear();
+  fake_.linear = true;
+  fake_.stride = 64;
+  fake_.dedicated_only = true;
+  const auto image = [&](std::uint64_t offset) {
+    return device_->attach_once(
+        *words_of(formats::kR8, 64, 16, {{&one_, offset, 64}}, kUsage | CW_USAGE_AS_IMAGE));
+  };
+  EXPECT_TRUE(image(0));
+  const auto outcome = image(1024);
+  EXPECT_EQ(outcome.status, CW_UNSUPPORTED);
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("begins at byte 1024"), HasSubstr("from byte 0 on")));
+  fake_.dedicated_only = false;
+  EXPECT_TRUE(image(1024));
+}
+
 TEST_F(VulkanModifiers, ThatAndSeveralObjectsDoNotGoTogether) {
   fake_.dedicated_only = true;
   const auto outcome = device_->attach_once(*nv12({{&one_, 0, 128}, {&two_, 0, 128}}, kTiled));

@@ -116,6 +116,14 @@ TEST_F(VulkanRuntimeImage, AnImageAPlaneIsNegotiatedProvedAndSampled) {
   }
 }
 
+TEST_F(VulkanRuntimeImage, FramesThatFillTheirPagesAreImagesAsWell) {
+  // 30 rows of 4096 bytes; lavapipe wants room for 32.
+  const FrameDesc desc{.format = formats::kXRGB8888, .width = 1024, .height = 30};
+  auto pool = runtime_.negotiate(desc).with(*gpu_, Usage::Sampled | Usage::AsImage).allocate(1);
+  ASSERT_TRUE(pool) << pool.error().message();
+  EXPECT_GE((*pool->acquire(soon()))->frame().objects()[0].size(), 32U * 4096U);
+}
+
 TEST_F(VulkanRuntimeImage, AFrameOfTwoObjectsIsOneImage) {
   // What a camera with a descriptor for each plane would bring.
   auto luma = runtime_.allocate(4096);

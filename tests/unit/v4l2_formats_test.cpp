@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <linux/videodev2.h>
 
+#include <causeway/v4l2.hpp>
+
 #include <set>
 
 namespace causeway::v4l2_backend {
@@ -95,6 +97,32 @@ TEST(V4l2Formats, UnknownOnesAreNotGuessed) {
   EXPECT_EQ(row_of_fourcc(V4L2_PIX_FMT_MJPEG), nullptr);
   EXPECT_EQ(row_of_fourcc(V4L2_PIX_FMT_Y16_BE), nullptr);
   EXPECT_EQ(row_of_fourcc(0), nullptr);
+}
+
+// What a driver leaves at "default", by the kernel's own rules.
+TEST(V4l2Formats, ColoursAreWhatTheDriverSaysOrV4l2sDefaults) {
+  for (std::uint32_t space = V4L2_COLORSPACE_SMPTE170M; space <= V4L2_COLORSPACE_DCI_P3; ++space) {
+    const v4l2::CameraFormat by_default{.colorspace = space};
+    const v4l2::CameraFormat said{
+        .colorspace = space,
+        .ycbcr_encoding = V4L2_MAP_YCBCR_ENC_DEFAULT(space),
+        .quantization = V4L2_MAP_QUANTIZATION_DEFAULT(0, space, V4L2_MAP_YCBCR_ENC_DEFAULT(space))};
+    EXPECT_EQ(v4l2::color_of(by_default), v4l2::color_of(said)) << "colorspace " << space;
+  }
+  const auto encoding = [](std::uint32_t value) {
+    return v4l2::color_of({.colorspace = V4L2_COLORSPACE_SRGB, .ycbcr_encoding = value}).encoding;
+  };
+  EXPECT_EQ(encoding(V4L2_YCBCR_ENC_601), ColorEncoding::Bt601);
+  EXPECT_EQ(encoding(V4L2_YCBCR_ENC_709), ColorEncoding::Bt709);
+  EXPECT_EQ(encoding(V4L2_YCBCR_ENC_BT2020), ColorEncoding::Bt2020);
+  EXPECT_EQ(encoding(V4L2_YCBCR_ENC_SMPTE240M), ColorEncoding::Unspecified);
+  EXPECT_EQ(encoding(V4L2_YCBCR_ENC_BT2020_CONST_LUM), ColorEncoding::Unspecified);
+  const auto range = [](std::uint32_t value) {
+    return v4l2::color_of({.colorspace = V4L2_COLORSPACE_REC709, .quantization = value}).range;
+  };
+  EXPECT_EQ(range(V4L2_QUANTIZATION_FULL_RANGE), ColorRange::Full);
+  EXPECT_EQ(range(V4L2_QUANTIZATION_LIM_RANGE), ColorRange::Limited);
+  EXPECT_EQ(v4l2::color_of({.colorspace = V4L2_COLORSPACE_JPEG}).range, ColorRange::Full);
 }
 
 }  // namespace

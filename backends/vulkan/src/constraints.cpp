@@ -49,6 +49,23 @@ bool can_be_linear(const Context& context, const ImageWish& wish, std::span<cons
   });
 }
 
+VkDeviceSize image_stride(const Context& context) noexcept {
+  return context.physical.on_cpu() ? kCpuImageStride : kImageStride;
+}
+
+/// The layout with strides that any image will do with. The rows stay: some drivers round them up (lavapipe,
+/// to four), by modifiers as well.
+LinearLayout widen(const Context& context, LinearLayout layout) {
+  const VkDeviceSize to = image_stride(context);
+  for (std::uint32_t p = 0; p < layout.plane_count; ++p) {
+    const VkDeviceSize tight = std::max(layout.strides.at(p), 1U);
+    const VkDeviceSize wide = (tight + to - 1) / to * to;
+    layout.sizes.at(p) = (layout.sizes.at(p) + tight - 1) / tight * wide;
+    layout.strides.at(p) = static_cast<std::uint32_t>(wide);
+  }
+  return layout;
+}
+
 /// Room for planes that each want to be bound to so many bytes. In one object a plane begins where the one
 /// before it ends; in an object of its own it wants no less.
 void make_room(std::span<const VkDeviceSize> sizes, std::span<const std::uint32_t> strides,
@@ -65,10 +82,14 @@ void make_room(std::span<const VkDeviceSize> sizes, std::span<const std::uint32_
 /// One image, by a modifier or else in LINEAR tiling. Errors: Unsupported.
 Status constrain_image(const Context& context, const ImageWish& wish, std::span<const PlaneFormat> planes,
                        const std::vector<VkDrmFormatModifierPropertiesEXT>& modifiers, cw_constraints& out) {
+  auto layout = linear_layout(context, wish, static_cast<std::uint32_t>(planes.size()));
   if (has_linear(modifiers)) {
+    if (layout && planes.size() == 1) {  // of several, only those that are bound one by one
+      const auto wide = widen(context, *layout);
+      make_room(wide.sizes, wide.strides, planes, wish.extent.height, out);
+    }
     return {};
   }
-  auto layout = linear_layout(context, wish, static_cast<std::uint32_t>(planes.size()));
   if (layout) {
     align(out.offset_align, layout->align);
     std::copy(layout->strides.begin(), layout->strides.end(), &out.exact_stride[0]);
@@ -99,9 +120,9 @@ Status constrain_planes(const Context& context, const ImageWish& whole, std::spa
     if (!layout) {
       continue;
     }
-    // A driver that rounds rows up (lavapipe, to four) does so by modifiers, too.
-    sizes.at(p) = layout->sizes[0];
-    strides.at(p) = layout->strides[0];
+    const auto room = any_stride ? widen(context, *layout) : *layout;
+    sizes.at(p) = room.sizes[0];
+    strides.at(p) = room.strides[0];
     if (!any_stride) {
       align(out.offset_align, layout->align);
       out.exact_stride[p] = layout->strides[0];
@@ -152,8 +173,7 @@ Status constrain(const Context& context, const cw_image_desc& image, std::uint32
   }
   if (out.exact_stride[0] == 0) {
     const bool linear_image = has_linear(modifiers) || can_be_linear(context, *wish, planes);
-    const VkDeviceSize image_stride = context.physical.on_cpu() ? kCpuImageStride : kImageStride;
-    align(out.stride_align, linear_image ? image_stride : kBufferStride);
+    align(out.stride_align, linear_image ? image_stride(context) : kBufferStride);
   }
   return {};
 }

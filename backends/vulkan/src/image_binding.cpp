@@ -30,6 +30,13 @@ Result<VkDeviceMemory> ImageBinding::memory_for(const PlaneSource& plane, VkDevi
       needs.memory.size <= shared.facts().size - at) {
     return shared.get();
   }
+  if (needs.dedicated && at != 0) {  // VUID-VkBindImageMemoryInfo-memory-02628
+    return Error(
+        Errc::Unsupported, "vkGetImageMemoryRequirements2",
+        fmt::format("the image begins at byte {} of its object, and {} imports it with memory of its "
+                    "own, from byte 0 on",
+                    at, context_.name()));
+  }
   if (needs.dedicated && plane.end > at + needs.memory.size) {
     return Error(Errc::Unsupported, "vkGetImageMemoryRequirements2",
                  fmt::format("the image reaches to byte {} of its object, and {} would import {} bytes alone",
@@ -56,8 +63,8 @@ Status ImageBinding::add(const PlaneSource& plane, VkDeviceSize at, VkImageAspec
                  fmt::format("a plane starts at byte {} of its object, and {} wants a multiple of {}", at,
                              context_.name(), needs.memory.alignment));
   }
-  // VUID-VkBindImageMemoryInfo-pNext-01617 and -01621; without VK_IMAGE_ASPECT_NONE a driver may ask for the
-  // whole image's size for each plane (lavapipe does).
+  // VUID-VkBindImageMemoryInfo-pNext-01617 and -01621. Of one plane some drivers ask for the size of the
+  // whole image (lavapipe).
   if (at > plane.object->size || needs.memory.size > plane.object->size - at) {
     return Error(
         Errc::Unsupported, "vkGetImageMemoryRequirements2",

@@ -162,7 +162,7 @@ private:
 struct Features {
   bool timeline_semaphore = false;        ///< also AdoptInfo::timeline_semaphore
   bool synchronization2 = false;          ///< for the application's vkQueueSubmit2 and vkCmdPipelineBarrier2
-  bool sampler_ycbcr_conversion = false;  ///< for sampling NV12 and its like
+  bool sampler_ycbcr_conversion = false;  ///< also AdoptInfo::sampler_ycbcr_conversion; for NV12 and its like
 };
 /// What the device has of them. Errors: as wanted_extensions. Threads: reentrant.
 [[nodiscard]] Result<Features> wanted_features(PFN_vkGetInstanceProcAddr entry, VkInstance instance,

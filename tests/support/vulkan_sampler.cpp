@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "host/vulkan_sampler.hpp"
+#include "support/vulkan_sampler.hpp"
 
 #include <gtest/gtest.h>
 
