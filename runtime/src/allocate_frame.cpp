@@ -25,6 +25,8 @@ Result<Frame> adopt_image(const std::shared_ptr<core::RuntimeState>& runtime, co
     if (!buffer) {
       return std::move(buffer.error());
     }
+    // A device of the kernel made it, and may touch it by ways of its own.
+    (*buffer)->mark_shared_pages();
     objects.emplace_back(std::move(*buffer));
   }
   return Frame::create(std::move(image.layout), std::move(objects));

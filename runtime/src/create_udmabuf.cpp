@@ -62,7 +62,7 @@ Result<uapi::UdmabufPiece> piece_of(const DmaBufRange& range, Deadline deadline)
   // The CPU's and the devices' writes so far are in memory then; later ones are ordered by who makes them.
   auto idle = range.buffer.reservation().wait(Usage::Write, deadline);
   if (idle) {
-    idle = buffer.pay_all_debts(deadline);
+    idle = buffer.pay_before_leaving(deadline);
   }
   if (!idle) {
     return std::move(idle.error()).within("a udmabuf over a buffer is made while nobody works on that one");
@@ -102,6 +102,7 @@ Result<DmaBuf> Runtime::create_udmabuf(std::span<const DmaBufRange> ranges, std:
   if (!buffer) {
     return std::move(buffer.error());
   }
+  (*buffer)->mark_shared_pages();
   return DmaBuf(std::move(*buffer));
 }
 

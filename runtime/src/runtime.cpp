@@ -154,7 +154,8 @@ Result<Runtime> Runtime::create(RuntimeOptions options) {
   if (!generation) {
     return std::move(generation.error());
   }
-  auto state = std::make_shared<core::RuntimeState>(syscalls, std::move(options.log), *generation);
+  auto state =
+      std::make_shared<core::RuntimeState>(syscalls, std::move(options.log), *generation, options.elide_sync);
   state->equip(exporters::make_ladder(state->kernel()), std::move(*backends), std::move(found.refused));
   for (const auto& [file, reason] : state->refused_backends()) {
     state->log(LogLevel::Warning, fmt::format("the backend {} is left out: {}", file, reason));

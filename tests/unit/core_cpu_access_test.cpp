@@ -132,6 +132,7 @@ TEST_F(CoreCpuAccess, SecondObjectThatIsNotReadyLetsTheFirstGo) {
 
 TEST_F(CoreCpuAccess, InterruptedCallsAreRepeated) {
   const auto shared = buffer();
+  must(shared.fd());  // so that each bracket is issued when it comes
   const auto mapping = must(shared.map_cpu());
   for (const int interruption : {EINTR, EAGAIN}) {
     for (const char* call : {"ppoll", "DMA_BUF_IOCTL_SYNC"}) {
@@ -148,6 +149,7 @@ TEST_F(CoreCpuAccess, InterruptedCallsAreRepeated) {
 
 TEST_F(CoreCpuAccess, RefusedEndIsReported) {
   const auto shared = buffer();
+  must(shared.fd());
   const auto mapping = must(shared.map_cpu());
   auto access = must(mapping.begin(Usage::Write, soon()));
   kernel.fail_next("DMA_BUF_IOCTL_SYNC", EIO);
@@ -162,6 +164,8 @@ TEST_F(CoreCpuAccess, RefusedEndIsReported) {
 TEST_F(CoreCpuAccess, RefusedEndOfOneObjectEndsTheOthers) {
   const auto left = buffer();
   const auto right = buffer();
+  must(left.fd());
+  must(right.fd());
   const auto frame = frame_over({left, right});
   auto access = must(frame.begin_cpu_access(Usage::Write, soon()));
   kernel.fail_next("DMA_BUF_IOCTL_SYNC", EIO);

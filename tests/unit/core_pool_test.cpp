@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FramePool: frames that are lent and come back, and what each device sees of them.
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -70,9 +73,51 @@ TEST_F(CorePool, MovedLeaseIsGivenBackOnce) {
     const auto b = std::move(a);
     EXPECT_EQ(b->index(), 0U);
     EXPECT_EQ(must(pool.acquire(Deadline::now()))->index(), 1U);
+    EXPECT_EQ(must(pool.acquire(Deadline::now()))->index(), 1U) << "the other one is on loan";
   }
-  EXPECT_EQ(must(pool.acquire(Deadline::now()))->index(), 1U);
-  EXPECT_EQ(must(pool.acquire(Deadline::now()))->index(), 0U);
+  const auto c = must(pool.acquire(Deadline::now()));
+  EXPECT_EQ(c->index(), 0U);
+  const auto d = must(pool.acquire(Deadline::now()));
+  EXPECT_EQ(d->index(), 1U);
+  EXPECT_TRUE(fails_with(pool.acquire(Deadline::now()), Errc::TimedOut));
+}
+
+TEST_F(CorePool, FrameThatNobodyWorksOnIsPreferred) {
+  auto pool = pool_of(3);
+  const auto late = [&](std::uint32_t i) {
+    auto event = must(HostEvent::create(runtime()));
+    auto slots = must(pool.frame(i).frame().objects()[0].reservation().reserve(1));
+    must(slots.add(event.fence(), FenceUsage::Read));
+    return event;
+  };
+  auto of_first = late(0);
+  auto of_second = late(1);
+  EXPECT_EQ(must(pool.acquire(Deadline::now()))->index(), 2U);
+  auto of_third = late(2);
+  EXPECT_EQ(must(pool.acquire(Deadline::now()))->index(), 0U) << "none is idle: in turn";
+  must(of_third.signal());
+  EXPECT_EQ(must(pool.acquire(Deadline::now()))->index(), 2U) << "it is asked for what has signalled since";
+  must(of_first.signal());
+  must(of_second.signal());
+}
+
+TEST_F(CorePool, MoreFramesThanAWordHasBits) {
+  constexpr std::uint32_t kCount = 130;
+  auto pool = pool_of(kCount);
+  std::vector<FrameLease> leases;
+  std::set<std::uint32_t> indices;
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    leases.push_back(must(pool.acquire(Deadline::now())));
+    indices.insert(leases.back()->index());
+  }
+  EXPECT_EQ(indices.size(), kCount);
+  EXPECT_TRUE(fails_with(pool.acquire(Deadline::now()), Errc::TimedOut, {"130"}));
+  for (const std::uint32_t i : {3U, 70U, 129U}) {
+    leases.erase(std::find_if(leases.begin(), leases.end(),
+                              [i](const FrameLease& lease) { return lease->index() == i; }));
+    leases.push_back(must(pool.acquire(Deadline::now())));
+    EXPECT_EQ(leases.back()->index(), i);
+  }
 }
 
 TEST_F(CorePool, AssigningOverALeaseGivesItsFrameBackAtOnce) {
@@ -112,6 +157,29 @@ TEST_F(CorePool, ThreadsShareAPool) {
     }
   }
   EXPECT_EQ(must(pool.acquire(Deadline::now()))->frame().objects().size(), 1U);
+}
+
+// For ThreadSanitizer too: whoever comes last, with a handle or with a frame, takes the pool away, once.
+TEST_F(CorePool, LastOneOutEndsThePool) {
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> ready{0};
+    std::vector<std::jthread> threads;
+    {
+      auto pool = pool_of(3);
+      for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&ready, mine = std::optional(pool)]() mutable {
+          auto lease = must(mine->acquire(soon()));  // one of the four waits for another's frame
+          ++ready;
+          mine.reset();
+          while (ready < 3) {
+            std::this_thread::yield();
+          }
+        });
+      }
+    }
+    threads.clear();
+    ASSERT_EQ(kernel.live_dma_bufs(), 0U);
+  }
 }
 
 TEST_F(CorePool, LeaseKeepsThePoolAlive) {

@@ -163,6 +163,7 @@ TEST_F(CoreTurns, DroppedAccessOfTheCpuIsEndedInSilence) {
 
 TEST_F(CoreTurns, DroppedAccessThatCannotBeEndedIsLogged) {
   const auto shared = buffer();
+  must(shared.fd());  // so that SYNC END comes at once
   {
     const auto dropped = must(begin(shared, Usage::Write));
     kernel.fail_always("DMA_BUF_IOCTL_SYNC", EIO);

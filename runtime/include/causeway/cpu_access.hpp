@@ -17,7 +17,8 @@ class FrameState;
 }  // namespace core
 
 /// The CPU's turn on one or more buffers: begun with SYNC START, ended with SYNC END, the same flags both
-/// times (Documentation/driver-api/dma-buf.rst, "CPU access to DMA Buffer Objects").
+/// times (Documentation/driver-api/dma-buf.rst, "CPU access to DMA Buffer Objects"). As long as only the CPU
+/// touches the memory, END waits, and the next bracket is left out; Counters tell.
 ///
 /// Call end() and look at its Result; an access that is dropped is ended too, but what went wrong then is
 /// only logged. The spans die with the access.
@@ -36,17 +37,19 @@ public:
   /// Bytes from one row of plane p to the next.
   [[nodiscard]] std::uint32_t stride(std::uint32_t p) const noexcept;
 
-  /// Ends the turn: what the CPU wrote is visible to devices once this has succeeded.
+  /// Ends the turn: whoever begins after it sees what the CPU wrote.
   /// Errors: WrongState (ended before), Io (the kernel's SYNC END failed).
   [[nodiscard]] Status end();
 
-  CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage) noexcept;  ///< for the runtime itself
+  CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage,
+            std::uint8_t lazy) noexcept;  ///< for the runtime itself
 
 private:
   void abandon() noexcept;
 
   std::shared_ptr<const core::FrameState> frame_;  // null once ended
   Usage usage_;
+  std::uint8_t lazy_;  // the objects whose END is put off
 };
 
 /// A part of a buffer in the address space of this process, unmapped when this object goes. The kernel calls

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace causeway {
@@ -38,18 +39,30 @@ private:
 /// Threads: reentrant; may be let go on another thread than took it.
 class FrameLease {
 public:
-  FrameLease(FrameLease&& other) noexcept;
-  FrameLease& operator=(FrameLease&& other) noexcept;
-  ~FrameLease();
+  FrameLease(FrameLease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), ref_(other.ref_) {}
+  FrameLease& operator=(FrameLease&& other) noexcept {
+    // By way of a temporary, whose end gives back the frame that this object held.
+    FrameLease taken(std::move(other));
+    std::swap(pool_, taken.pool_);
+    std::swap(ref_, taken.ref_);
+    return *this;
+  }
+  ~FrameLease() {
+    if (pool_ != nullptr) {
+      give_back();
+    }
+  }
 
   /// Of a lease that was moved away: the frame that it had, which is somebody else's now.
   [[nodiscard]] const FrameRef& operator*() const noexcept { return ref_; }
   [[nodiscard]] const FrameRef* operator->() const noexcept { return &ref_; }
 
-  FrameLease(std::shared_ptr<core::PoolState> pool, FrameRef ref) noexcept;  ///< for the runtime itself
+  FrameLease(core::PoolState& pool, FrameRef ref) noexcept : pool_(&pool), ref_(ref) {}  ///< for the runtime
 
 private:
-  std::shared_ptr<core::PoolState> pool_;
+  void give_back() noexcept;
+
+  core::PoolState* pool_;  // lives until its last frame is back; null once moved away
   FrameRef ref_;
 };
 
@@ -77,8 +90,8 @@ public:
   [[nodiscard]] std::uint32_t size() const noexcept;
   /// Frame i, whether it is on loan or not; for streams that pair frames with queue indices. i < size().
   [[nodiscard]] FrameRef frame(std::uint32_t i) const noexcept;
-  /// Takes a free frame, waiting for one until the deadline. Errors: TimedOut, WrongState (a forked
-  /// process).
+  /// Takes a free frame, waiting for one until the deadline: in turn, and rather one on which no fence is
+  /// pending, if there is one. Errors: TimedOut, WrongState (a forked process).
   [[nodiscard]] Result<FrameLease> acquire(Deadline deadline);
 
   [[nodiscard]] const AllocationPlan& plan() const noexcept;

@@ -42,6 +42,10 @@ struct RuntimeOptions {
   /// rights than its user), or else the installation's lib/causeway/backends. What does not fit is in
   /// refused_backends().
   std::optional<std::string> backend_path{};
+  /// Leave SYNC brackets of the CPU out where only the CPU has touched a dma-buf since the last one, and put
+  /// their END off until somebody else does (docs/sync.md). False: each bracket is issued when it comes,
+  /// which finds out whether a wrong byte has to do with it.
+  bool elide_sync = true;
   /// Where messages go. Called from any thread; a backend's messages come in the middle of an operation on
   /// its device, so do not call back into that device. Default: warnings and errors to stderr.
   std::function<void(LogLevel, std::string_view)> log{};
@@ -176,7 +180,8 @@ public:
 
   /// What was copied, waited for and synchronised since the start.
   [[nodiscard]] Counters counters() const noexcept;
-  /// The library's one function that copies bytes between buffers: memcpy, counted. Sizes must be equal.
+  /// The library's one function that copies bytes between buffers, counted; past the caches where that is
+  /// faster. Sizes must be equal.
   void copy(std::span<std::byte> to, std::span<const std::byte> from) noexcept;
 
   explicit Runtime(std::shared_ptr<core::RuntimeState> state);  ///< for the runtime itself

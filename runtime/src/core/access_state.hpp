@@ -22,7 +22,8 @@ public:
         return false;
       }
       const std::int32_t wanted = writes(usage) ? kWriter : seen + 1;
-      if (turns_.compare_exchange_weak(seen, wanted, std::memory_order_acquire, std::memory_order_relaxed)) {
+      // Ordered against BufferState::lazy(): see end_and_look().
+      if (turns_.compare_exchange_weak(seen, wanted, std::memory_order_seq_cst, std::memory_order_relaxed)) {
         return true;
       }
     }
@@ -36,7 +37,17 @@ public:
     }
   }
 
-  [[nodiscard]] bool idle() const noexcept { return turns_.load(std::memory_order_acquire) == 0; }
+  /// As end(); what the caller looks at next is not older than the end. Whoever changes that, and then finds
+  /// a turn that is not idle(), knows that its end will see the change.
+  void end_and_look(Usage usage) noexcept {
+    if (writes(usage)) {
+      turns_.exchange(0, std::memory_order_seq_cst);
+    } else {
+      turns_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+  }
+
+  [[nodiscard]] bool idle() const noexcept { return turns_.load(std::memory_order_seq_cst) == 0; }
 
 private:
   static constexpr std::int32_t kWriter = -1;

@@ -280,8 +280,8 @@ Result<FramePool> allocate_pool(const std::shared_ptr<RuntimeState>& runtime, Al
     }
     report.exporter = exporter->name();
     report.imports = rung.take_imports();
-    return FramePool(std::make_shared<PoolState>(std::move(plan), std::move(report), rung.take_members(),
-                                                 request.devices));
+    return FramePool(
+        PoolState::make(std::move(plan), std::move(report), rung.take_members(), request.devices));
   }
   if (ladder->size() == 1) {
     return std::move(*last).within(fmt::format("{} was the only exporter to ask", ladder->front()->name()));

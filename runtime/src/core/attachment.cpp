@@ -48,21 +48,11 @@ Result<Mapping> Attachment::try_map(Direction direction, bool allow_copy) {
 }
 
 Mapping::Mapping() noexcept = default;
-Mapping::Mapping(std::shared_ptr<core::AttachmentState> state) noexcept : state_(std::move(state)) {}
+Mapping::Mapping(std::shared_ptr<core::AttachmentState> state) noexcept
+    : state_(core::AttachmentState::held(std::move(state))) {}
 Mapping::Mapping(Mapping&&) noexcept = default;
-
-Mapping& Mapping::operator=(Mapping&& other) noexcept {
-  // By way of a temporary, whose end unmaps what this object held.
-  Mapping taken(std::move(other));
-  std::swap(state_, taken.state_);
-  return *this;
-}
-
-Mapping::~Mapping() {
-  if (state_ != nullptr) {
-    state_->drop_mapping();
-  }
-}
+Mapping& Mapping::operator=(Mapping&& other) noexcept = default;
+Mapping::~Mapping() = default;
 
 const void* Mapping::native(std::string_view interface_name) const noexcept {
   if (state_ == nullptr || state_->mapping().native_interface == nullptr ||

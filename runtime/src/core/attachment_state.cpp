@@ -250,7 +250,7 @@ Status AttachmentState::try_map(Direction direction, bool allow_copy) {
 }
 
 Status AttachmentState::map_locked(Direction direction, bool allow_copy) {
-  if (mapped_ && holds_.load(std::memory_order_acquire) == 0) {
+  if (mapped_ && !held_.load(std::memory_order_acquire)) {
     return Error(Errc::Busy, "Attachment::map",
                  fmt::format("{} is still at work on the former mapping of this attachment; it goes once the "
                              "device is done",
@@ -261,6 +261,7 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy) {
                  fmt::format("this attachment to {} is mapped already; a mapping is made once and kept",
                              device_.name()));
   }
+  hold_ = std::make_shared<Hold>();
   direction_ = direction;
   if (auto begun = begin_mappings(direction); !begun) {
     return begun;
@@ -295,7 +296,7 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy) {
   }
   verdict_ = *verdict;
   mapped_ = true;
-  holds_.store(1, std::memory_order_release);
+  held_.store(true, std::memory_order_release);
   import_path_ = import_path();
   return {};
 }
@@ -316,8 +317,17 @@ Result<AliasVerdict> AttachmentState::find_verdict() {
   return verdict;
 }
 
-void AttachmentState::drop_mapping() noexcept {
-  let_go();
+AttachmentState::Hold::~Hold() {
+  if (attachment != nullptr) {
+    attachment->let_go();
+  }
+}
+
+std::shared_ptr<AttachmentState> AttachmentState::held(std::shared_ptr<AttachmentState> mapped) noexcept {
+  AttachmentState* const self = mapped.get();
+  const auto hold = std::exchange(self->hold_, nullptr);
+  hold->attachment = std::move(mapped);
+  return {hold, self};
 }
 
 Status AttachmentState::check_process(std::string_view operation) const {
@@ -328,9 +338,7 @@ void AttachmentState::let_go() noexcept {
   if (!device_state().runtime()->in_own_process()) {
     return;
   }
-  if (holds_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
-    return;
-  }
+  held_.store(false, std::memory_order_release);
   if (!device_is_done(Deadline::now())) {
     if (device_state().runtime()->retired().add(shared_from_this())) {
       return;
@@ -368,6 +376,7 @@ bool AttachmentState::device_is_done(Deadline deadline) {
   }
   const std::lock_guard lock(work_mutex_);
   work_.clear();
+  works_.store(false, std::memory_order_release);
   return true;
 }
 

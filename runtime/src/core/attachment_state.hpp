@@ -68,9 +68,10 @@ public:
   /// True if an object could not be written when the backend imported it, whatever became of it since.
   [[nodiscard]] bool imported_read_only() const noexcept { return imported_read_only_; }
 
-  /// The Mapping that came of map() is gone. The device's view goes when the last Access has ended, too; then
-  /// another may be made.
-  void drop_mapping() noexcept;
+  /// For the Mapping that comes of map(): this very object, which the Mapping and each Access share. With the
+  /// last of them the device's view goes, and then another may be made.
+  [[nodiscard]] static std::shared_ptr<AttachmentState> held(
+      std::shared_ptr<AttachmentState> mapped) noexcept;
 
   /// What the device was told to wait for. (device_turn.cpp)
   [[nodiscard]] Result<FenceRefs> begin_access(Usage usage, std::span<const Fence> waits, Deadline deadline);
@@ -87,6 +88,10 @@ public:
 private:
   [[nodiscard]] bool through_cpu() const noexcept;
   [[nodiscard]] bool bracketed() const noexcept { return through_cpu() && frame_->needs_sync(); }
+  /// Takes the turns and the room for fences where there is nothing to wait for, to pay or to hand over: a
+  /// compare-and-swap and a few loads for each object. False: nothing was begun.
+  [[nodiscard]] bool take_turns_at_once(Usage usage) noexcept;
+  [[nodiscard]] bool ready_at_once(BufferState& buffer, Usage usage) const noexcept;
   // The parts of begin_access and end_access.
   [[nodiscard]] Status check_access(Usage usage, std::span<const Fence> waits) const;
   [[nodiscard]] Result<FenceRefs> collect_waits(Usage usage, std::span<const Fence> waits, Deadline deadline);
@@ -98,7 +103,9 @@ private:
   [[nodiscard]] Result<FenceRefs> take_signals(std::span<const Fence> given);
   [[nodiscard]] Status finish_memory(Usage usage, const FenceRefs& signals);
   [[nodiscard]] Status publish(Usage usage, FenceUsage as, const FenceRefs& signals);
-  void unreserve() noexcept;
+  /// Pays what the CPU's turns owe, unless the device sees into the CPU's caches.
+  [[nodiscard]] Status pay_bracket_for_device(BufferState& buffer);
+  void unreserve(Usage usage) noexcept;
   /// Waits on this thread, counted. Errors: TimedOut.
   [[nodiscard]] Status wait_here(FenceState& fence, Deadline deadline) const;
   [[nodiscard]] Error waited_too_long() const;
@@ -112,6 +119,14 @@ private:
   [[nodiscard]] Status begin_mappings(Direction direction);
   void end_mappings(std::size_t count) noexcept;
   void unmap() noexcept;
+  /// What a Mapping and its Accesses share.
+  struct Hold {
+    Hold() = default;
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    ~Hold();
+    std::shared_ptr<AttachmentState> attachment;  // null as long as it waits for its Mapping
+  };
   void let_go() noexcept;
 
   Device device_;
@@ -122,7 +137,8 @@ private:
   cw_attachment* handle_ = nullptr;                // null until imported
   std::size_t listed_ = 0;                         // on how many buffers' lists of attachments this is
   std::mutex map_mutex_;                           // guards the making of mapping_
-  std::atomic<std::uint32_t> holds_{0};            // the Mapping, and each Access: the last one unmaps
+  std::shared_ptr<Hold> hold_;                     // made with mapping_, until its Mapping is there
+  std::atomic<bool> held_{false};                  // by a Mapping or an Access
   std::atomic<const char*> import_path_{nullptr};  // null while it is not mapped; for describe()
   bool mapped_ = false;
   bool imported_read_only_ = false;
@@ -130,8 +146,9 @@ private:
   cw_mapping mapping_;
   std::atomic<AliasVerdict> verdict_{AliasVerdict::Unknown};
   std::mutex work_mutex_;
-  std::atomic<bool> lost_{false};  // an access was dropped, and the device was not seen idle since
-  FenceRefs work_;                 // what accesses left with the device, for the end of the mapping
+  std::atomic<bool> works_{false};  // work_ is not empty
+  std::atomic<bool> lost_{false};   // an access was dropped, and the device was not seen idle since
+  FenceRefs work_;                  // what accesses left with the device, for the end of the mapping
 };
 
 }  // namespace causeway::core

@@ -7,11 +7,26 @@
 #include <utility>
 
 #include "core/buffer_state.hpp"
+#include "core/frame_state.hpp"
 #include "core/runtime_state.hpp"
 #include "uapi/dma_buf.hpp"
 #include "uapi/huge_pages.hpp"
 
 namespace causeway::core {
+namespace {
+
+/// What a fault on shared memory maps around it if the pages are there: fault_around_bytes, whose default is
+/// 64 KiB (/sys/kernel/debug/fault_around_bytes). Where it is set to less, the rest faults when it is
+/// touched.
+constexpr std::uint64_t kFaultAround = std::uint64_t{64} << 10;
+
+void map_by_reading(const std::byte* address, std::uint64_t length) noexcept {
+  for (std::uint64_t at = 0; at < length; at += kFaultAround) {
+    static_cast<void>(*static_cast<const volatile std::byte*>(address + at));
+  }
+}
+
+}  // namespace
 
 Result<std::byte*> BufferState::cpu_address() {
   if (std::byte* known = mapped_address()) {
@@ -23,6 +38,10 @@ Result<std::byte*> BufferState::cpu_address() {
   }
   if (auto settled = settle_locked(); !settled) {
     return std::move(settled.error());
+  }
+  if (whole_ == nullptr) {
+    // A handle that owns nothing: the frame is a part of the buffer, which it must not keep alive.
+    whole_ = FrameState::bytes_of(DmaBuf(std::shared_ptr<BufferState>(std::shared_ptr<void>(), this)));
   }
   if (has(ExporterOp::Vmap)) {
     auto address = exporter_->vmap();
@@ -47,14 +66,21 @@ Result<uapi::MappedRange> BufferState::map_whole_locked(const Backing& backing, 
   const bool beneath = backing.pinnable.valid();
   const BorrowedFd fd = beneath ? backing.pinnable : backing.fd;
   const std::uint64_t offset = beneath ? backing.pinnable_offset : 0;
-  const auto alignment = beneath && size_ >= uapi::kHugePageSize ? uapi::kHugePageSize : uapi::kPageSize;
+  const bool memfd = beneath || !backing.is_dma_buf;
+  const auto alignment = memfd && size_ >= uapi::kHugePageSize ? uapi::kHugePageSize : uapi::kPageSize;
   // Storage may be larger than the buffer, and of huge pages that are mapped whole.
   const std::uint64_t length = beneath ? std::min(uapi::align_up(size_, uapi::kHugePageSize), backing.size)
                                        : uapi::align_up(size_, mapping_unit_);
-  auto range = runtime_->kernel().map(fd, offset, length, writable, true, alignment);
+  // All of it is mapped now and not page by page later. Reading here and there is the cheapest way, where it
+  // is a way; MAP_POPULATE looks at each page by itself.
+  const bool by_reading = memfd && runtime_->kernel().pages_are_there_to_stay(fd);
+  auto range = runtime_->kernel().map(fd, offset, length, writable, !by_reading, alignment);
   if (!range) {
     return std::move(range.error())
         .within(fmt::format("the CPU's view of buffer \"{}\" ({})", name_, exporter_name_));
+  }
+  if (by_reading) {
+    map_by_reading(range->address(), std::min(length, size_));
   }
   return range;
 }
@@ -69,6 +95,9 @@ void BufferState::drop_cpu_mapping_locked() noexcept {
 }
 
 std::shared_ptr<void> BufferState::hold_cpu_mapping() {
+  if (!has(ExporterOp::MovesStorage)) {
+    return nullptr;
+  }
   {
     const std::lock_guard lock(mutex_);
     ++cpu_holds_;
@@ -144,7 +173,86 @@ bool BufferState::takes_writes(std::span<std::byte> range) const {
   return !ranges_for_reading_.contains(range.data());
 }
 
+void BufferState::tally_elided() noexcept {
+  runtime_->tally().add_sync_elided();
+}
+
+Result<bool> BufferState::begin_cpu_where_none_is_open(Usage usage, Deadline deadline) {
+  if (!lazy()) {
+    if (auto begun = begin_cpu(usage, deadline); !begun) {
+      return std::move(begun.error());
+    }
+    return false;
+  }
+  if (auto ready = prepare_cpu(usage); !ready) {
+    return std::move(ready.error());
+  }
+  const std::lock_guard lock(bracket_mutex_);
+  const std::uint32_t open = open_.load(std::memory_order_relaxed);
+  if (covers(open, usage)) {
+    tally_elided();  // another reader was faster
+    return true;
+  }
+  if (open != 0) {
+    if (auto ended = end_cpu(static_cast<Usage>(open)); !ended) {
+      return std::move(ended.error());
+    }
+    runtime_->tally().add_sync_paid();
+    open_.store(0, std::memory_order_release);
+  }
+  // From now on for all that the CPU has done so far, so that turns that read and turns that write do not
+  // keep closing each other's bracket.
+  const auto wider = static_cast<Usage>(open | bits(usage));
+  if (auto started = start_cpu(wider, deadline); !started) {
+    return std::move(started.error());
+  }
+  runtime_->tally().add_sync_owed();
+  open_.store(bits(wider), std::memory_order_release);
+  return true;
+}
+
+Status BufferState::end_turn_and_pay(Usage usage) {
+  access_.end_and_look(usage);
+  // If it escaped during the turn, whoever let it escape found the turn taken, and left the payment to its
+  // end; unless another turn has begun by now, whose end comes here, too.
+  return lazy() || !access_.idle() ? Status() : pay_bracket();
+}
+
+void BufferState::release_turn(Usage usage) noexcept {
+  if (auto paid = end_turn(usage); !paid) {
+    runtime_->log(LogLevel::Error, paid.error().message());
+  }
+}
+
+Status BufferState::pay_bracket() {
+  if (open_.load(std::memory_order_acquire) == 0) {
+    return {};
+  }
+  // Whoever else is to pay waits here until it is done, not only begun.
+  const std::lock_guard lock(bracket_mutex_);
+  const std::uint32_t open = open_.load(std::memory_order_relaxed);
+  if (open == 0) {
+    return {};
+  }
+  if (auto ended = end_cpu(static_cast<Usage>(open)); !ended) {
+    return ended;
+  }
+  runtime_->tally().add_sync_paid();
+  open_.store(0, std::memory_order_release);
+  return {};
+}
+
 Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
+  if (auto ready = prepare_cpu(usage); !ready) {
+    return ready;
+  }
+  if (auto paid = pay_bracket(); !paid) {
+    return paid;
+  }
+  return start_cpu(usage, deadline);
+}
+
+Status BufferState::prepare_cpu(Usage usage) {
   if (auto settled = settle(); !settled) {
     return settled;
   }
@@ -155,9 +263,10 @@ Status BufferState::begin_cpu(Usage usage, Deadline deadline) {
                     "descriptor with O_RDWR",
                     name_));
   }
-  if (auto paid = pay_debts(); !paid) {
-    return paid;
-  }
+  return pay_debts();
+}
+
+Status BufferState::start_cpu(Usage usage, Deadline deadline) {
   if (has(ExporterOp::CpuAccess)) {
     const std::lock_guard lock(mutex_);
     return exporter_->begin_cpu_access(usage, deadline);

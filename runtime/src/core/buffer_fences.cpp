@@ -61,6 +61,9 @@ Result<bool> BufferState::fences_done(Usage usage) {
 }
 
 Status BufferState::wait_for_fences(Usage usage, Deadline deadline) {
+  if (fences_.empty()) {
+    return {};
+  }
   FenceRefs waits;
   fences_.collect(waits_for(usage), waits);
   for (const auto& fence : waits) {
@@ -124,7 +127,7 @@ Status BufferState::hand_fences_to_kernel(Deadline deadline) {
                       name_, waited_for ? "shared memory cannot carry" : "the kernel cannot carry"));
     }
   }
-  if (auto paid = pay_all_debts(deadline); !paid) {
+  if (auto paid = pay_before_leaving(deadline); !paid) {
     return std::move(paid.error()).within("before the descriptor is given out");
   }
   return {};
@@ -146,10 +149,15 @@ void BufferState::owe_end(Usage usage, FenceRefs until) noexcept {
   --expected_debts_;
   if (!until.empty()) {
     debts_.push_back({usage, std::move(until)});  // within what expect_debt() reserved
+    debts_there_.store(debts_.size(), std::memory_order_release);
+    runtime_->tally().add_sync_owed();
   }
 }
 
 Status BufferState::pay_debts() {
+  if (debts_there_.load(std::memory_order_acquire) == 0) {
+    return {};
+  }
   std::vector<Debt> due;
   {
     const std::lock_guard lock(mutex_);
@@ -163,17 +171,31 @@ Status BufferState::pay_debts() {
       due.push_back(std::move(*debt));
       debt = debts_.erase(debt);
     }
+    debts_there_.store(debts_.size(), std::memory_order_release);
   }
   Status first;
   for (const auto& debt : due) {
-    if (auto ended = end_cpu(debt.usage); !ended && first) {
+    auto ended = end_cpu(debt.usage);
+    if (ended) {
+      runtime_->tally().add_sync_paid();
+    } else if (first) {
       first = std::move(ended);
     }
   }
   return first;
 }
 
+Status BufferState::pay_before_leaving(Deadline deadline) {
+  if (auto paid = pay_all_debts(deadline); !paid) {
+    return paid;
+  }
+  return access_.idle() ? pay_bracket() : Status();
+}
+
 Status BufferState::pay_all_debts(Deadline deadline) {
+  if (debts_there_.load(std::memory_order_acquire) == 0) {
+    return {};
+  }
   FenceRefs waits;
   {
     const std::lock_guard lock(mutex_);
@@ -196,11 +218,18 @@ Status BufferState::pay_all_debts(Deadline deadline) {
 void BufferState::settle_debts_at_end() noexcept {
   // Nobody can look at the memory any more through this object, and no attachment is left: the brackets are
   // closed so that the kernel's books are even.
+  if (runtime_->in_own_process()) {
+    if (auto ended = pay_bracket(); !ended) {
+      runtime_->log(LogLevel::Error, ended.error().message());
+    }
+  }
   for (const auto& debt : debts_) {
     if (!runtime_->in_own_process()) {
       break;  // they are the parent's
     }
-    if (auto ended = end_cpu(debt.usage); !ended) {
+    if (auto ended = end_cpu(debt.usage); ended) {
+      runtime_->tally().add_sync_paid();
+    } else {
       runtime_->log(LogLevel::Error, ended.error().message());
     }
   }
@@ -233,7 +262,7 @@ Status BufferState::recover_lost(Deadline deadline) {
     if (writes(turn.usage)) {
       fences_.note_written(ECANCELED);
     }
-    access_.end(turn.usage);
+    release_turn(turn.usage);
   }
   const std::lock_guard lock(mutex_);
   lost_.insert(lost_.end(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));

@@ -3,10 +3,13 @@
 
 #include <causeway/dma_buf.hpp>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 namespace causeway::core {
@@ -28,6 +31,9 @@ public:
   void forget(BufferState& buffer) noexcept;
 
   [[nodiscard]] std::shared_ptr<BufferState> find(ObjectId id) const;
+  /// What was last found behind a descriptor of that number, a guess to be checked: numbers are reused.
+  [[nodiscard]] std::shared_ptr<BufferState> guess(BorrowedFd fd) const;
+  void remember(BorrowedFd fd, const std::shared_ptr<BufferState>& found);
   /// All that live, oldest first.
   [[nodiscard]] std::vector<std::shared_ptr<BufferState>> all() const;
 
@@ -39,9 +45,20 @@ private:
 
   void forget_identity_locked(Entry& entry, std::uint64_t serial) noexcept;
 
+  struct Hash {
+    std::size_t operator()(const ObjectId& id) const noexcept {
+      // Inodes of one file system count up; multiplying spreads them.
+      return static_cast<std::size_t>((id.inode ^ (id.device << 32)) * 0x9e3779b97f4a7c15U);
+    }
+  };
+  /// More than a few streams have buffers; two descriptors that share a place only cost a longer way.
+  static constexpr std::size_t kGuesses = 256;
+
   mutable std::mutex mutex_;
   std::map<std::uint64_t, Entry> by_serial_;
-  std::map<ObjectId, std::uint64_t> by_id_;
+  std::unordered_map<ObjectId, std::uint64_t, Hash> by_id_;
+  mutable std::mutex guesses_mutex_;  // guards what follows; a leaf
+  std::array<std::weak_ptr<BufferState>, kGuesses> guesses_;
 };
 
 }  // namespace causeway::core

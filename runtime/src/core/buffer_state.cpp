@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/attachment_state.hpp"
+#include "core/frame_state.hpp"
 #include "core/runtime_state.hpp"
 #include "core/storage_exporter.hpp"
 #include "uapi/dma_buf.hpp"
@@ -75,15 +76,20 @@ Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<R
     return Error(Errc::InvalidArgument, "DmaBuf::from_fd",
                  fmt::format("{} is no file descriptor; a dma-buf or memfd was expected", fd.get()));
   }
+  if (auto guess = runtime->buffers().guess(fd); guess != nullptr && guess->is_behind(fd)) {
+    guess->mark_escaped();
+    return guess;
+  }
   auto id = kernel.identity(fd);
   if (!id) {
     return std::move(id.error());
   }
-  const auto found_again = [fd](std::shared_ptr<BufferState> known) -> Result<std::shared_ptr<BufferState>> {
+  const auto found_again = [&](std::shared_ptr<BufferState> known) -> Result<std::shared_ptr<BufferState>> {
     known->mark_escaped();
     if (auto met = known->meet_again(fd); !met) {
       return std::move(met.error());
     }
+    runtime->buffers().remember(fd, known);
     return known;
   };
   if (auto known = runtime->buffers().find(*id)) {
@@ -131,7 +137,21 @@ Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<R
     }
     return std::move(settled.error());
   }
+  runtime->buffers().remember(fd, buffer);
   return buffer;
+}
+
+bool BufferState::is_behind(BorrowedFd fd) const {
+  auto& can_compare = runtime_->kernel_compares_files();
+  if (!settled() || !can_compare.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  // The same open file, so that it permits no more than the one that is known, and there is nothing to meet.
+  const auto same = runtime_->kernel().same_file(fd, backing().fd);
+  if (same == uapi::Kernel::SameFile::NotKnown) {
+    can_compare.store(false, std::memory_order_relaxed);
+  }
+  return same == uapi::Kernel::SameFile::Yes;
 }
 
 BufferState::BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, CallSite where)
@@ -211,6 +231,10 @@ Status BufferState::take_backing(const Backing& backing) {
   backing_ = backing;
   id_ = *id;
   read_only_.store(!*writable, std::memory_order_release);
+  plain_.store(!backing.is_dma_buf && !has(ExporterOp::CpuAccess), std::memory_order_release);
+  if (backing.is_dma_buf && !has(ExporterOp::CpuAccess) && runtime_->elides_sync()) {
+    bars_.fetch_and(~kStorage, std::memory_order_seq_cst);
+  }
   mapping_unit_ = unit;
   exporter_name_ = exporter_->exp_name();
   settled_.store(true, std::memory_order_release);
@@ -272,6 +296,7 @@ Status BufferState::add_attachment(AttachmentState& attachment) {
   attachments_.push_back(&attachment);
   if (attachment.device().has(Capability::ImplicitFences)) {
     implicit_attachments_.fetch_add(1, std::memory_order_relaxed);
+    bars_.fetch_or(kImplicitFences, std::memory_order_seq_cst);
   }
   return {};
 }
@@ -363,6 +388,11 @@ Status BufferState::move_to(std::string_view exporter) {
                    fmt::format("buffer \"{}\" cannot be moved: a fence on it is pending", name_));
     }
   }
+  if (auto paid = pay_bracket(); !paid) {
+    return paid;
+  }
+  bars_.fetch_or(kStorage, std::memory_order_seq_cst);  // until it is known what the next one is
+  plain_.store(false, std::memory_order_release);
   drop_cpu_mapping_locked();
   if (auto moved = exporter_->move(exporter); !moved) {
     return moved;

@@ -26,6 +26,7 @@ namespace causeway::core {
 
 class AttachmentState;
 class DeviceState;
+class FrameState;
 class RuntimeState;
 class StorageExporter;
 
@@ -72,6 +73,9 @@ public:
   [[nodiscard]] bool read_only() const noexcept {
     return settled() && read_only_.load(std::memory_order_acquire);
   }
+  /// Whether this descriptor is of the very open file that the buffer holds: one system call, where the
+  /// kernel can tell (F_DUPFD_QUERY, Linux 6.10). False says nothing.
+  [[nodiscard]] bool is_behind(BorrowedFd fd) const;
   /// The buffer came in once more, by this descriptor. If that permits writing and those before did not, it
   /// is kept, and the buffer can be written from now on; what was mapped and attached stays as it is.
   /// Errors: OutOfFds, OutOfMemory; the buffer is then as before.
@@ -81,8 +85,16 @@ public:
   [[nodiscard]] bool from_allocator() const noexcept { return from_allocator_; }
 
   /// The descriptor is known outside, or came from there: nothing about its caches is taken for granted.
-  void mark_escaped() noexcept { escaped_.store(true, std::memory_order_relaxed); }
-  [[nodiscard]] bool escaped() const noexcept { return escaped_.load(std::memory_order_relaxed); }
+  void mark_escaped() noexcept {
+    if (!escaped()) {
+      bars_.fetch_or(kEscaped, std::memory_order_seq_cst);
+    }
+  }
+  [[nodiscard]] bool escaped() const noexcept {
+    return (bars_.load(std::memory_order_relaxed) & kEscaped) != 0;
+  }
+  /// Its pages are another buffer's, too, or a device's own: its brackets are never left out.
+  void mark_shared_pages() noexcept { bars_.fetch_or(kSharedPages, std::memory_order_seq_cst); }
 
   /// False while nobody can have written to it: fresh from one of our allocators, known to nobody outside,
   /// and no turn for writing begun yet. For who has a turn.
@@ -102,11 +114,14 @@ public:
 
   /// The whole object in the address space of this process: mapped at the first call, kept while it lives.
   [[nodiscard]] Result<std::byte*> cpu_address();
+  /// All of its bytes as a frame, which lives as long as the buffer, and does not keep it alive. There once
+  /// cpu_address() has succeeded.
+  [[nodiscard]] const FrameState* whole() const noexcept { return whole_.get(); }
   /// The same where it was mapped already; null otherwise.
   [[nodiscard]] std::byte* mapped_address() const noexcept {
     return address_.load(std::memory_order_acquire);
   }
-  /// Counts a user of the CPU mapping while the answer lives.
+  /// Counts a user of the CPU mapping while the answer lives; null for storage that never moves.
   [[nodiscard]] std::shared_ptr<void> hold_cpu_mapping();
   /// A mapping of a part, by the caller to be given to unmap_range.
   [[nodiscard]] Result<std::span<std::byte>> map_range(std::uint64_t offset, std::uint64_t length);
@@ -122,6 +137,46 @@ public:
   /// would do so without a deadline. The turn, and the fences that are kept here, are the caller's business.
   [[nodiscard]] Status begin_cpu(Usage usage, Deadline deadline);
   [[nodiscard]] Status end_cpu(Usage usage);
+
+  /// The same for a turn of the CPU's own, where END is put off, and later STARTs are left out with it, as
+  /// long as only the CPU touches the memory (docs/sync.md). True: END is owed, and the turn's end does
+  /// nothing for it; false: it ends by end_cpu.
+  [[nodiscard]] Result<bool> begin_cpu_lazily(Usage usage, Deadline deadline) {
+    if (open_for(usage)) {
+      tally_elided();
+      return true;
+    }
+    return begin_cpu_where_none_is_open(usage, deadline);
+  }
+  /// Gives a turn back, whoever's. If the buffer escaped during the turn, what the CPU owes is paid here.
+  /// Errors: Io.
+  [[nodiscard]] Status end_turn(Usage usage) {
+    // While there is a writer nobody else opens a bracket; a reader's end may be the one to look.
+    if (writes(usage) && !owes_bracket()) {
+      access_.end(usage);
+      return {};
+    }
+    return end_turn_and_pay(usage);
+  }
+  /// The same for who has nobody to tell: a failure is logged, and stays owed.
+  void release_turn(Usage usage) noexcept;
+  /// Plain shared memory that is there to be read, and written if that is asked for: nothing to open or to
+  /// tend.
+  [[nodiscard]] bool plain(Usage usage) const noexcept {
+    return plain_.load(std::memory_order_acquire) && !(writes(usage) && read_only());
+  }
+  /// The lazy bracket suffices for a turn of that usage: nothing to do at its begin.
+  [[nodiscard]] bool open_for(Usage usage) const noexcept {
+    return lazy() && covers(open_.load(std::memory_order_acquire), usage);
+  }
+  /// No SYNC END waits to be issued.
+  [[nodiscard]] bool owes_nothing() const noexcept {
+    return !owes_bracket() && debts_there_.load(std::memory_order_acquire) == 0;
+  }
+  void tally_elided() noexcept;
+  [[nodiscard]] bool owes_bracket() const noexcept { return open_.load(std::memory_order_acquire) != 0; }
+  /// Pays the END that the CPU's turns owe, before somebody else's access. Errors: Io; it stays owed then.
+  [[nodiscard]] Status pay_bracket();
 
   /// The fences of its reservation that are kept here.
   [[nodiscard]] FenceList& fences() noexcept { return fences_; }
@@ -153,6 +208,9 @@ public:
   [[nodiscard]] Status pay_debts();
   /// Pays everything; waits, counted, for who is not done yet. Errors: TimedOut, Io.
   [[nodiscard]] Status pay_all_debts(Deadline deadline);
+  /// The same for a buffer that has just been marked as escaped, or its pages as shared: what the CPU's turns
+  /// owe is paid here, or by the turn that the CPU has at this moment.
+  [[nodiscard]] Status pay_before_leaving(Deadline deadline);
 
   /// A device's access was dropped without its end: its turn stays taken until the device is idle.
   void lose(std::shared_ptr<DeviceState> device, Usage usage);
@@ -165,6 +223,21 @@ public:
   [[nodiscard]] LedgerEntry ledger_entry() const;
 
 private:
+  /// Why brackets are not left out; none of them: they are.
+  static constexpr std::uint32_t kEscaped = 1;
+  static constexpr std::uint32_t kImplicitFences = 2;  // a driver may work on it unknown to us
+  static constexpr std::uint32_t kSharedPages = 4;
+  static constexpr std::uint32_t kStorage = 8;  // not settled, no dma-buf, an exporter that wants to know
+
+  [[nodiscard]] bool lazy() const noexcept { return bars_.load(std::memory_order_seq_cst) == 0; }
+  [[nodiscard]] static bool covers(std::uint32_t open, Usage usage) noexcept {
+    return (open & bits(usage)) == bits(usage);
+  }
+  [[nodiscard]] Status end_turn_and_pay(Usage usage);
+  [[nodiscard]] Result<bool> begin_cpu_where_none_is_open(Usage usage, Deadline deadline);
+  /// What comes before START: storage, permission, debts.
+  [[nodiscard]] Status prepare_cpu(Usage usage);
+  [[nodiscard]] Status start_cpu(Usage usage, Deadline deadline);
   [[nodiscard]] Status settle_locked();
   [[nodiscard]] Result<uapi::MappedRange> map_whole_locked(const Backing& backing, bool writable) const;
   /// Counted if it had to wait. Errors: TimedOut, Io.
@@ -206,6 +279,7 @@ private:
   };
   std::vector<Debt> debts_;
   std::size_t expected_debts_ = 0;
+  std::atomic<std::size_t> debts_there_{0};  // of debts_, so that none cost a load
   struct LostTurn {
     std::shared_ptr<DeviceState> device;
     Usage usage;
@@ -215,7 +289,11 @@ private:
   std::atomic<const Backing*> shown_{&backing_};
   std::atomic<bool> read_only_{false};
   std::atomic<bool> settled_{false};
-  std::atomic<bool> escaped_{false};
+  std::atomic<bool> plain_{false};
+  std::atomic<std::uint32_t> bars_{kStorage};
+  std::mutex bracket_mutex_;            // of who opens and closes the lazy bracket
+  std::atomic<std::uint32_t> open_{0};  // its usage; 0 if there is none
+  std::unique_ptr<const FrameState> whole_;
   bool from_allocator_ = false;  // set before anybody else has it
   std::atomic<bool> written_{false};
   std::atomic<std::byte*> address_{nullptr};

@@ -22,8 +22,15 @@ Status check_turn_usage(Usage usage) {
 
 Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
                                    Deadline deadline) {
+  if (auto sound = check_turn_usage(usage); !sound) {
+    return std::move(sound.error());
+  }
   if (auto here = frame->runtime()->check_process("begin_access"); !here) {
     return std::move(here.error());
+  }
+  FrameState::LazyObjects lazy = 0;
+  if (frame->begin_cpu_turn_at_once(usage, lazy)) {
+    return CpuAccess(frame, usage, lazy);
   }
   for (BufferState* buffer : frame->in_order()) {
     if (auto address = buffer->cpu_address(); !address) {
@@ -38,10 +45,11 @@ Result<CpuAccess> begin_cpu_turn(const std::shared_ptr<const FrameState>& frame,
   if (auto sound = check_turn_usage(usage); !sound) {
     return std::move(sound.error());
   }
-  if (auto begun = frame->begin_cpu_turn(usage, deadline); !begun) {
+  auto begun = frame->begin_cpu_turn(usage, deadline);
+  if (!begun) {
     return std::move(begun.error());
   }
-  return CpuAccess(frame, usage);
+  return CpuAccess(frame, usage, *begun);
 }
 
 }  // namespace core
@@ -92,8 +100,8 @@ Result<CpuAccess> CpuRange::begin(Usage usage, Deadline deadline) const {
   return core::begin_cpu_turn(frame_, usage, deadline);
 }
 
-CpuAccess::CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage) noexcept
-    : frame_(std::move(frame)), usage_(usage) {}
+CpuAccess::CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage, std::uint8_t lazy) noexcept
+    : frame_(std::move(frame)), usage_(usage), lazy_(lazy) {}
 
 CpuAccess::CpuAccess(CpuAccess&&) noexcept = default;
 
@@ -102,6 +110,7 @@ CpuAccess& CpuAccess::operator=(CpuAccess&& other) noexcept {
     abandon();
     frame_ = std::move(other.frame_);
     usage_ = other.usage_;
+    lazy_ = other.lazy_;
   }
   return *this;
 }
@@ -141,9 +150,8 @@ Status CpuAccess::end() {
   if (auto here = frame_->runtime()->check_process("CpuAccess::end"); !here) {
     return here;
   }
-  const auto frame = std::move(frame_);
-  frame_ = nullptr;
-  return frame->end_cpu_turn(usage_);
+  const auto frame = std::exchange(frame_, nullptr);
+  return frame->end_cpu_turn(usage_, lazy_);
 }
 
 void CpuAccess::abandon() noexcept {

@@ -47,7 +47,12 @@ public:
   /// Runs one operation of the backend: operation(table, device, error) -> cw_status, alone on this device.
   template <class Operation>
   [[nodiscard]] Status call(Operation&& operation) {
-    auto failure = plugin::sized<cw_error>();
+    // Not cleared as a whole, which would cost more than many an operation.
+    cw_error failure;
+    failure.struct_size = sizeof(failure);
+    failure.system_errno = 0;
+    failure.operation[0] = '\0';
+    failure.text[0] = '\0';
     const std::lock_guard lock(mutex_);
     const std::int32_t status = operation(table_, handle_, &failure);
     if (status == CW_OK) {

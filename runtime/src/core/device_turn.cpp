@@ -25,6 +25,16 @@ Capability capability_to_wait(FenceKind kind) noexcept {
   return Capability::WaitsSyncFile;
 }
 
+/// Room for what the end of a turn adds. The one writer's is kept from turn to turn.
+Status reserve_room(BufferState& buffer, Usage usage) {
+  return writes(usage) ? buffer.fences().keep_turn_room() : buffer.fences().reserve(CW_MAX_SIGNALS);
+}
+void unreserve_room(BufferState& buffer, Usage usage) noexcept {
+  if (!writes(usage)) {
+    buffer.fences().unreserve(CW_MAX_SIGNALS);
+  }
+}
+
 }  // namespace
 
 Error AttachmentState::waited_too_long() const {
@@ -67,6 +77,16 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
   if (auto sound = check_access(usage, waits); !sound) {
     return std::move(sound.error());
   }
+  if (waits.empty() && take_turns_at_once(usage)) {
+    auto told = tell_device(usage, {}, deadline);
+    if (!told) {
+      unreserve(usage);
+      frame_->release_turns(usage);
+      return std::move(told.error());
+    }
+    frame_->note_content(usage);
+    return FenceRefs();
+  }
   if (auto taken = frame_->take_turns(usage, deadline); !taken) {
     return std::move(taken.error());
   }
@@ -82,7 +102,7 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
           device_state().runtime()->log(LogLevel::Error, ended.error().message());
         }
       }
-      unreserve();
+      unreserve(usage);
     }
   }
   if (!failure) {
@@ -90,8 +110,44 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
     return std::move(failure.error());
   }
   frame_->note_content(usage);
-  holds_.fetch_add(1, std::memory_order_relaxed);  // the caller's Mapping holds it now
   return begun;
+}
+
+bool AttachmentState::ready_at_once(BufferState& buffer, Usage usage) const noexcept {
+  return buffer.fences().empty() && buffer.owes_nothing() &&
+         (!reads(usage) || buffer.fences().content_error() == 0) &&
+         !(sync_ == ImplicitSync::Auto && buffer.shares_kernel_fences()) &&
+         (writes(usage) ? buffer.fences().has_turn_room()
+                        : buffer.fences().reserve(CW_MAX_SIGNALS).has_value());
+}
+
+bool AttachmentState::take_turns_at_once(Usage usage) noexcept {
+  if (bracketed()) {
+    return false;
+  }
+  const auto& buffers = frame_->in_order();
+  std::size_t taken = 0;
+  for (BufferState* buffer : buffers) {
+    if (!buffer->access().try_begin(usage)) {
+      break;
+    }
+    if (!ready_at_once(*buffer, usage)) {
+      buffer->release_turn(usage);
+      break;
+    }
+    ++taken;
+  }
+  if (taken == buffers.size()) {
+    return true;
+  }
+  while (taken > 0) {
+    BufferState* buffer = buffers[--taken];
+    if (!writes(usage)) {
+      buffer->fences().unreserve(CW_MAX_SIGNALS);
+    }
+    buffer->release_turn(usage);
+  }
+  return false;
 }
 
 Result<FenceRefs> AttachmentState::collect_waits(Usage usage, std::span<const Fence> waits,
@@ -195,13 +251,16 @@ Status AttachmentState::prepare_memory(Usage usage, Deadline deadline) {
   std::size_t reserved = 0;
   Status failure;
   for (BufferState* buffer : buffers) {
-    failure = buffer->fences().reserve(CW_MAX_SIGNALS);
+    failure = reserve_room(*buffer, usage);
     if (!failure) {
       break;
     }
     failure = bracketed() ? buffer->expect_debt() : buffer->pay_all_debts(deadline);
+    if (failure && !bracketed()) {
+      failure = pay_bracket_for_device(*buffer);
+    }
     if (!failure) {
-      buffer->fences().unreserve(CW_MAX_SIGNALS);
+      unreserve_room(*buffer, usage);
       break;
     }
     ++reserved;
@@ -211,7 +270,7 @@ Status AttachmentState::prepare_memory(Usage usage, Deadline deadline) {
   }
   while (!failure && reserved > 0) {
     BufferState* buffer = buffers[--reserved];
-    buffer->fences().unreserve(CW_MAX_SIGNALS);
+    unreserve_room(*buffer, usage);
     if (bracketed()) {
       buffer->owe_end(usage, {});
     }
@@ -219,9 +278,19 @@ Status AttachmentState::prepare_memory(Usage usage, Deadline deadline) {
   return failure;
 }
 
-void AttachmentState::unreserve() noexcept {
+Status AttachmentState::pay_bracket_for_device(BufferState& buffer) {
+  if (!device_.has(Capability::Coherent)) {
+    return buffer.pay_bracket();
+  }
+  if (buffer.owes_bracket()) {
+    device_state().runtime()->tally().add_sync_elided_coherent();
+  }
+  return {};
+}
+
+void AttachmentState::unreserve(Usage usage) noexcept {
   for (BufferState* buffer : frame_->in_order()) {
-    buffer->fences().unreserve(CW_MAX_SIGNALS);
+    unreserve_room(*buffer, usage);
     if (bracketed()) {
       buffer->owe_end(Usage::Read, {});
     }

@@ -57,7 +57,7 @@ Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
     loans.push_back(std::move(*loan));
     signals.push_back(std::move(state));
   }
-  std::array<cw_fence, CW_MAX_SIGNALS> made{};
+  std::array<cw_fence, CW_MAX_SIGNALS> made;
   made.fill(plugin::sized<cw_fence>());
   auto end = plugin::sized<cw_access_end>();
   end.signal_capacity = CW_MAX_SIGNALS;
@@ -118,7 +118,6 @@ Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence
   warn_of_missing_fences(left);
   keep_work(left);
   frame_->release_turns(usage);
-  let_go();
   if (!result) {
     return std::move(result.error());
   }
@@ -146,7 +145,7 @@ Status AttachmentState::finish_memory(Usage usage, const FenceRefs& signals) {
 Status AttachmentState::publish(Usage usage, FenceUsage as, const FenceRefs& signals) {
   Status first;
   for (BufferState* buffer : frame_->in_order()) {
-    std::size_t slots = CW_MAX_SIGNALS;
+    std::size_t slots = CW_MAX_SIGNALS;  // that the begin has reserved
     for (const auto& fence : signals) {
       if (slots > 0 || buffer->fences().reserve(1)) {
         slots -= slots > 0 ? 1 : 0;
@@ -161,7 +160,11 @@ Status AttachmentState::publish(Usage usage, FenceUsage as, const FenceRefs& sig
         }
       }
     }
-    buffer->fences().unreserve(slots);
+    if (writes(usage)) {
+      buffer->fences().restock_turn_room(CW_MAX_SIGNALS - slots);
+    } else {
+      buffer->fences().unreserve(slots);
+    }
   }
   return first;
 }
@@ -200,10 +203,12 @@ void AttachmentState::lose_access(Usage usage) noexcept {
     }
     frame_->release_turns(usage);
   }
-  let_go();
 }
 
 void AttachmentState::keep_work(const FenceRefs& left) {
+  if (left.empty() && !works_.load(std::memory_order_acquire)) {
+    return;
+  }
   const std::lock_guard lock(work_mutex_);
   // Those of the device's own timeline take each other's places; others are asked whether they are done.
   work_.erase(
@@ -213,6 +218,7 @@ void AttachmentState::keep_work(const FenceRefs& left) {
   for (const auto& fence : left) {
     add_wait(work_, fence);
   }
+  works_.store(!work_.empty(), std::memory_order_release);
 }
 
 void AttachmentState::warn_of_missing_fences(const FenceRefs& signals) {

@@ -85,7 +85,7 @@ Result<CpuMapping> DmaBuf::map_cpu() const {
   if (auto address = state_->cpu_address(); !address) {
     return std::move(address.error());
   }
-  return CpuMapping(core::FrameState::over(*this), std::move(hold));
+  return CpuMapping(std::shared_ptr<const core::FrameState>(state_, state_->whole()), std::move(hold));
 }
 
 Result<CpuRange> DmaBuf::mmap(std::uint64_t offset, std::uint64_t length) const {

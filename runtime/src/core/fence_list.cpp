@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/fence_list.hpp"
 
+#include <causeway/plugin/backend_abi.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,13 +25,17 @@ void add_wait(FenceRefs& waits, std::shared_ptr<FenceState> fence) {
 }
 
 Status FenceList::reserve(std::size_t slots) {
-  const auto none = [slots] {
+  const std::lock_guard lock(mutex_);
+  if (!reserve_locked(slots)) {
     return Error(Errc::OutOfMemory, "Reservation::reserve",
                  fmt::format("room for {} fences could not be had", slots));
-  };
-  const std::lock_guard lock(mutex_);
+  }
+  return {};
+}
+
+bool FenceList::reserve_locked(std::size_t slots) noexcept {
   if (slots > entries_.max_size() - entries_.size() - reserved_) {
-    return none();
+    return false;
   }
   if (entries_.size() + reserved_ + slots > entries_.capacity()) {
     prune_locked();
@@ -37,10 +43,32 @@ Status FenceList::reserve(std::size_t slots) {
   try {
     entries_.reserve(entries_.size() + reserved_ + slots);
   } catch (const std::bad_alloc&) {
-    return none();
+    return false;
   }
   reserved_ += slots;
-  return {};
+  return true;
+}
+
+Status FenceList::keep_turn_room() {
+  if (has_turn_room()) {
+    return {};
+  }
+  auto reserved = reserve(CW_MAX_SIGNALS);
+  if (reserved) {
+    turn_room_.store(true, std::memory_order_release);
+  }
+  return reserved;
+}
+
+void FenceList::restock_turn_room(std::size_t used) noexcept {
+  if (used == 0) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (!reserve_locked(used)) {
+    reserved_ -= CW_MAX_SIGNALS - used;
+    turn_room_.store(false, std::memory_order_release);
+  }
 }
 
 void FenceList::unreserve(std::size_t slots) noexcept {
@@ -105,6 +133,16 @@ void FenceList::collect(FenceUsage usage, FenceRefs& waits, const DeviceState* a
       add_wait(waits, entry.fence);
     }
   }
+}
+
+bool FenceList::quiet() noexcept {
+  if (empty()) {
+    return true;
+  }
+  const std::lock_guard lock(mutex_);
+  return std::all_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
+    return entry.fence->known_done() || (entry.fence->owner() == nullptr && !entry.fence->pending());
+  });
 }
 
 std::vector<FenceList::Entry> FenceList::snapshot(FenceUsage usage) {

@@ -30,6 +30,12 @@ public:
   /// Room for more fences, to be used by add or given back by unreserve. Errors: OutOfMemory.
   [[nodiscard]] Status reserve(std::size_t slots);
   void unreserve(std::size_t slots) noexcept;
+  /// Room for the fences of one turn (CW_MAX_SIGNALS), kept from turn to turn for who is the only writer, so
+  /// that having it costs a load. Errors: OutOfMemory.
+  [[nodiscard]] bool has_turn_room() const noexcept { return turn_room_.load(std::memory_order_acquire); }
+  [[nodiscard]] Status keep_turn_room();
+  /// The writer's turn has added so many fences to that room: it is made up again, or else kept no more.
+  void restock_turn_room(std::size_t used) noexcept;
   /// Uses up one reserved slot; cannot fail.
   void add(std::shared_ptr<FenceState> fence, FenceUsage usage) noexcept;
 
@@ -38,6 +44,11 @@ public:
   void collect(FenceUsage usage, FenceRefs& waits, const DeviceState* asking = nullptr);
   /// The pending ones, oldest first.
   [[nodiscard]] std::vector<Entry> snapshot(FenceUsage usage);
+  /// Whether no fence is here, be it one that has signalled unnoticed: one load.
+  [[nodiscard]] bool empty() const noexcept { return count_.load(std::memory_order_acquire) == 0; }
+  /// Whether none is pending. A device's own fence that is not known to have signalled counts as pending:
+  /// asking for it may cost a submission.
+  [[nodiscard]] bool quiet() noexcept;
   void prune() { static_cast<void>(snapshot(FenceUsage::Kernel)); }
 
   /// The errno of the last writer's fence if that failed: what the memory holds cannot be relied upon. 0 once
@@ -49,12 +60,14 @@ public:
 
 private:
   void prune_locked(const DeviceState* asking = nullptr);
+  [[nodiscard]] bool reserve_locked(std::size_t slots) noexcept;
   void retire_locked(const Entry& entry) noexcept;
 
   std::mutex mutex_;  // guards what follows
   std::vector<Entry> entries_;
   std::size_t reserved_ = 0;
-  std::atomic<std::size_t> count_{0};  // of entries_, so that an empty list costs a load
+  std::atomic<bool> turn_room_{false};  // CW_MAX_SIGNALS of them are the writer's
+  std::atomic<std::size_t> count_{0};   // of entries_, so that an empty list costs a load
   std::atomic<int> content_error_{0};
 };
 

@@ -58,6 +58,8 @@ public:
 
   /// How it ended; none while it is pending. Asks the kernel or the device if need be, never waits.
   [[nodiscard]] std::optional<FenceOutcome> outcome();
+  /// Whether it was seen to have ended: one load, nobody is asked.
+  [[nodiscard]] bool known_done() const noexcept { return settled_.load(std::memory_order_acquire); }
   [[nodiscard]] bool pending() { return !outcome().has_value(); }
   /// Waits until it has ended, however that was; false if the deadline came first. Runs callbacks that wait
   /// for this thread. Errors: Io (it cannot be waited for).

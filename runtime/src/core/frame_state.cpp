@@ -63,6 +63,10 @@ FrameState::FrameState(FrameLayout layout, std::vector<DmaBuf> objects)
 }
 
 std::shared_ptr<const FrameState> FrameState::over(const DmaBuf& buffer) {
+  return bytes_of(buffer);
+}
+
+std::unique_ptr<const FrameState> FrameState::bytes_of(DmaBuf buffer) {
   // A buffer may be larger than a layout's 32 bits; the one plane then only names its start. The bytes of an
   // object are reached whole through CpuAccess::bytes() in any case.
   const auto width =
@@ -72,7 +76,7 @@ std::shared_ptr<const FrameState> FrameState::over(const DmaBuf& buffer) {
                      .width = width,
                      .height = 1,
                      .planes = {PlaneLayout{.object = 0, .stride = width, .offset = 0}}};
-  return std::make_shared<const FrameState>(std::move(layout), std::vector<DmaBuf>{buffer});
+  return std::make_unique<const FrameState>(std::move(layout), std::vector<DmaBuf>{std::move(buffer)});
 }
 
 Status FrameState::take_turns(Usage usage, Deadline deadline) const {
@@ -97,14 +101,14 @@ Status FrameState::take_turns(Usage usage, Deadline deadline) const {
     ++taken;
   }
   while (!failure && taken > 0) {
-    in_order_[--taken]->access().end(usage);
+    in_order_[--taken]->release_turn(usage);
   }
   return failure;
 }
 
 void FrameState::release_turns(Usage usage) const noexcept {
   for (BufferState* buffer : in_order_) {
-    buffer->access().end(usage);
+    buffer->release_turn(usage);
   }
 }
 
@@ -121,9 +125,40 @@ void FrameState::note_content(Usage usage) const noexcept {
   }
 }
 
-Status FrameState::begin_cpu_turn(Usage usage, Deadline deadline) const {
+bool FrameState::begin_cpu_turn_at_once(Usage usage, LazyObjects& lazy) const noexcept {
+  std::size_t taken = 0;
+  lazy = 0;
+  for (BufferState* buffer : in_order_) {
+    if (buffer->mapped_address() == nullptr || !buffer->access().try_begin(usage)) {
+      break;
+    }
+    const bool open = buffer->open_for(usage);
+    if (!(open || buffer->plain(usage)) || !buffer->fences().empty() ||
+        (reads(usage) && buffer->fences().content_error() != 0)) {
+      buffer->release_turn(usage);
+      break;
+    }
+    lazy |= static_cast<LazyObjects>(open ? 1U << taken : 0U);
+    ++taken;
+  }
+  if (taken == in_order_.size()) {
+    for (std::size_t i = 0; lazy != 0 && i < taken; ++i) {
+      if (is_lazy(lazy, i)) {
+        in_order_[i]->tally_elided();
+      }
+    }
+    note_content(usage);
+    return true;
+  }
+  while (taken > 0) {
+    in_order_[--taken]->release_turn(usage);
+  }
+  return false;
+}
+
+Result<FrameState::LazyObjects> FrameState::begin_cpu_turn(Usage usage, Deadline deadline) const {
   if (auto taken = take_turns(usage, deadline); !taken) {
-    return taken;
+    return std::move(taken.error());
   }
   Status ready;
   for (BufferState* buffer : in_order_) {
@@ -132,29 +167,53 @@ Status FrameState::begin_cpu_turn(Usage usage, Deadline deadline) const {
       ready = buffer->check_content();
     }
     if (!ready) {
-      break;
+      release_turns(usage);
+      return std::move(ready.error());
     }
   }
-  if (ready) {
-    ready = start_sync(usage, deadline);
-  }
-  if (ready) {
-    note_content(usage);
-  } else {
+  LazyObjects lazy = 0;
+  for (std::size_t i = 0; i < in_order_.size(); ++i) {
+    auto begun = in_order_[i]->begin_cpu_lazily(usage, deadline);
+    if (begun) {
+      lazy |= static_cast<LazyObjects>(*begun ? 1U << i : 0U);
+      continue;
+    }
+    if (auto ended = end_brackets(usage, lazy, i); !ended) {
+      runtime()->log(LogLevel::Error, ended.error().message());
+    }
     release_turns(usage);
+    return std::move(begun.error());
   }
-  return ready;
+  note_content(usage);
+  return lazy;
 }
 
-Status FrameState::end_cpu_turn(Usage usage) const {
-  auto ended = end_sync(usage);
+Status FrameState::end_cpu_turn(Usage usage, LazyObjects lazy) const {
+  auto ended = end_brackets(usage, lazy, in_order_.size());
   if (ended && writes(usage)) {
     for (BufferState* buffer : in_order_) {
       buffer->fences().note_written(0);
     }
   }
-  release_turns(usage);
+  for (BufferState* buffer : in_order_) {
+    if (auto paid = buffer->end_turn(usage); !paid && ended) {
+      ended = std::move(paid);
+    }
+  }
   return ended;
+}
+
+Status FrameState::end_brackets(Usage usage, LazyObjects lazy, std::size_t count) const {
+  Status first;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (is_lazy(lazy, i) || in_order_[i]->plain(usage)) {
+      continue;
+    }
+    if (auto ended = in_order_[i]->end_cpu(usage); !ended && first) {
+      first = std::move(ended);
+    }
+  }
+  return first;
 }
 
 Status FrameState::start_sync(Usage usage, Deadline deadline) const {

@@ -3,6 +3,8 @@
 
 #include <causeway/frame.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -19,6 +21,7 @@ public:
 
   /// The plain bytes of one buffer.
   [[nodiscard]] static std::shared_ptr<const FrameState> over(const DmaBuf& buffer);
+  [[nodiscard]] static std::unique_ptr<const FrameState> bytes_of(DmaBuf buffer);
 
   [[nodiscard]] const FrameLayout& layout() const noexcept { return layout_; }
   [[nodiscard]] const std::vector<DmaBuf>& objects() const noexcept { return objects_; }
@@ -36,10 +39,17 @@ public:
   [[nodiscard]] bool has_content() const noexcept;
   void note_content(Usage usage) const noexcept;
 
-  /// The CPU's turn: waits for everybody who works on the objects, and brackets each with SYNC.
-  [[nodiscard]] Status begin_cpu_turn(Usage usage, Deadline deadline) const;
+  /// The objects, by their place in in_order(), whose SYNC END is put off at the end of a turn.
+  using LazyObjects = std::uint8_t;
+
+  /// The CPU's turn where everything is mapped, and there is nothing to wait for, to open or to pay: a
+  /// compare-and-swap and a few loads for each object. False: nothing was begun.
+  [[nodiscard]] bool begin_cpu_turn_at_once(Usage usage, LazyObjects& lazy) const noexcept;
+  /// The CPU's turn: waits for everybody who works on the objects, and brackets each with SYNC where that is
+  /// needed. What it gives is for the turn's end.
+  [[nodiscard]] Result<LazyObjects> begin_cpu_turn(Usage usage, Deadline deadline) const;
   /// Gives the turn back, whatever happens; the first failure is answered.
-  [[nodiscard]] Status end_cpu_turn(Usage usage) const;
+  [[nodiscard]] Status end_cpu_turn(Usage usage, LazyObjects lazy) const;
 
   /// SYNC START on each object or on none, for who has the turns already. Errors: TimedOut, Io.
   [[nodiscard]] Status start_sync(Usage usage, Deadline deadline) const;
@@ -49,6 +59,12 @@ public:
   [[nodiscard]] bool needs_sync() const noexcept;
 
 private:
+  [[nodiscard]] static bool is_lazy(LazyObjects lazy, std::size_t i) noexcept {
+    return (lazy >> i & 1U) != 0;
+  }
+  /// SYNC END on those of the first count objects whose END is not put off.
+  [[nodiscard]] Status end_brackets(Usage usage, LazyObjects lazy, std::size_t count) const;
+
   FrameLayout layout_;
   std::vector<DmaBuf> objects_;
   std::vector<BufferState*> in_order_;

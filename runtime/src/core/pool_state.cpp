@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "core/frame_state.hpp"
@@ -12,22 +11,8 @@
 
 namespace causeway {
 
-FrameLease::FrameLease(std::shared_ptr<core::PoolState> pool, FrameRef ref) noexcept
-    : pool_(std::move(pool)), ref_(ref) {}
-FrameLease::FrameLease(FrameLease&& other) noexcept : pool_(std::move(other.pool_)), ref_(other.ref_) {}
-
-FrameLease& FrameLease::operator=(FrameLease&& other) noexcept {
-  // By way of a temporary, whose end gives back the frame that this object held.
-  FrameLease taken(std::move(other));
-  std::swap(pool_, taken.pool_);
-  std::swap(ref_, taken.ref_);
-  return *this;
-}
-
-FrameLease::~FrameLease() {
-  if (pool_ != nullptr) {
-    pool_->give(ref_.index());
-  }
+void FrameLease::give_back() noexcept {
+  pool_->give(ref_.index());
 }
 
 FramePool::FramePool(std::shared_ptr<core::PoolState> state) noexcept : state_(std::move(state)) {}
@@ -46,14 +31,26 @@ const AllocationReport& FramePool::report() const noexcept {
 }
 
 Result<FrameLease> FramePool::acquire(Deadline deadline) {
-  auto index = state_->take(deadline);
+  if (!state_->runtime().in_own_process()) {
+    return std::move(state_->runtime().check_process("FramePool::acquire").error());
+  }
+  if (const auto index = state_->try_take()) {
+    return Result<FrameLease>(tl::in_place, *state_, state_->frame(*index));
+  }
+  auto index = state_->wait_and_take(deadline);
   if (!index) {
     return std::move(index.error());
   }
-  return FrameLease(state_, state_->frame(*index));
+  return FrameLease(*state_, state_->frame(*index));
 }
 
 namespace core {
+
+std::shared_ptr<PoolState> PoolState::make(AllocationPlan plan, AllocationReport report,
+                                           std::vector<Member> members, const std::vector<Device>& devices) {
+  return {new PoolState(std::move(plan), std::move(report), std::move(members), devices),
+          [](PoolState* pool) { pool->close(); }};
+}
 
 PoolState::PoolState(AllocationPlan plan, AllocationReport report, std::vector<Member> members,
                      const std::vector<Device>& devices)
@@ -61,40 +58,90 @@ PoolState::PoolState(AllocationPlan plan, AllocationReport report, std::vector<M
       report_(std::move(report)),
       members_(std::move(members)),
       views_(members_.size()),
-      free_(members_.size()) {
+      runtime_(*members_.front().frame.state()->runtime()),
+      free_(static_cast<std::uint32_t>(members_.size())) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     views_[i].fill(&no_mapping_);
+    const auto& buffers = members_[i].frame.state()->in_order();
+    only_list_.push_back(buffers.size() == 1 ? &buffers.front()->fences() : nullptr);
     for (std::size_t d = 0; d < devices.size(); ++d) {
       views_[i].at(devices[d].slot()) = &members_[i].mappings[d];
     }
   }
-  std::iota(free_.begin(), free_.end(), 0U);
 }
 
-Result<std::uint32_t> PoolState::take(Deadline deadline) {
-  if (auto here = members_.front().frame.state()->runtime()->check_process("FramePool::acquire"); !here) {
-    return std::move(here.error());
+bool PoolState::quiet(std::uint32_t index, bool ask) const noexcept {
+  const auto& buffers = members_[index].frame.state()->in_order();
+  return std::all_of(buffers.begin(), buffers.end(), [ask](BufferState* buffer) {
+    return ask ? buffer->fences().quiet() : buffer->fences().empty();
+  });
+}
+
+std::optional<std::uint32_t> PoolState::try_take() noexcept {
+  bool any = false;
+  if (const auto index = free_.take([&](std::uint32_t frame) {
+        any = true;
+        return looks_quiet(frame);
+      });
+      index || !any) {
+    return index;
   }
+  if (const auto index = free_.take([this](std::uint32_t frame) { return quiet(frame, true); })) {
+    return index;
+  }
+  return free_.take([](std::uint32_t) { return true; });
+}
+
+Result<std::uint32_t> PoolState::wait_and_take(Deadline deadline) {
+  const auto until = std::max(deadline.when(), Deadline::Clock::time_point{});
   std::unique_lock lock(mutex_);
-  const auto some_free = [this] { return !free_.empty(); };
-  if (deadline.is_never()) {
-    freed_.wait(lock, some_free);
-  } else if (!freed_.wait_until(lock, std::max(deadline.when(), Deadline::Clock::time_point{}), some_free)) {
+  if (waiting_++ == 0) {
+    free_.await();
+  }
+  std::optional<std::uint32_t> index;
+  bool in_time = true;
+  while (!(index = try_take()) && in_time) {
+    if (deadline.is_never()) {
+      freed_.wait(lock);
+    } else {
+      in_time = freed_.wait_until(lock, until) == std::cv_status::no_timeout;
+    }
+  }
+  if (--waiting_ == 0) {
+    free_.await_no_more();
+  }
+  if (!index) {
     return Error(Errc::TimedOut, "FramePool::acquire",
                  fmt::format("all {} frames were still on loan at the deadline; let one go, or allocate more",
                              members_.size()));
   }
-  const std::uint32_t index = free_.front();
-  free_.erase(free_.begin());
-  return index;
+  return *index;
 }
 
 void PoolState::give(std::uint32_t index) noexcept {
-  {
+  for (;;) {
+    switch (free_.give(index)) {
+      case FreeFrames::Given::Back: return;
+      case FreeFrames::Given::Last: delete this; return;
+      case FreeFrames::Given::Awaited: break;
+    }
+    if (!runtime_.in_own_process()) {
+      return;  // who waits there does so in the parent, and its lock may be held for ever here
+    }
     const std::lock_guard lock(mutex_);
-    free_.push_back(index);  // within the capacity it was made with
+    if (waiting_ != 0) {
+      // Who waits has a handle, and cannot leave before this lock is given back: the pool lives.
+      free_.give_to_waiter(index);
+      freed_.notify_one();
+      return;
+    }
   }
-  freed_.notify_one();
+}
+
+void PoolState::close() noexcept {
+  if (free_.close()) {
+    delete this;
+  }
 }
 
 }  // namespace core

@@ -8,9 +8,15 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
+#include "core/fence_list.hpp"
+#include "core/free_frames.hpp"
+
 namespace causeway::core {
+
+class RuntimeState;
 
 /// What is behind a FramePool: frames, their mappings, and a flat table from (frame, device slot) to mapping.
 /// Threads: thread-safe.
@@ -22,8 +28,11 @@ public:
     std::vector<Mapping> mappings;
   };
 
-  PoolState(AllocationPlan plan, AllocationReport report, std::vector<Member> members,
-            const std::vector<Device>& devices);
+  /// What is given is shared by the pool's handles. Once they are gone, the pool lives until its last frame
+  /// on loan is back.
+  [[nodiscard]] static std::shared_ptr<PoolState> make(AllocationPlan plan, AllocationReport report,
+                                                       std::vector<Member> members,
+                                                       const std::vector<Device>& devices);
   PoolState(const PoolState&) = delete;
   PoolState& operator=(const PoolState&) = delete;
 
@@ -34,12 +43,29 @@ public:
     return {&members_[i].frame, views_[i].data(), i};
   }
 
-  /// Errors: TimedOut, WrongState (a forked process).
-  [[nodiscard]] Result<std::uint32_t> take(Deadline deadline);
+  [[nodiscard]] const RuntimeState& runtime() const noexcept { return runtime_; }
+  /// A free frame, if there is one.
+  [[nodiscard]] std::optional<std::uint32_t> try_take() noexcept;
+  /// Waits for one. Errors: TimedOut.
+  [[nodiscard]] Result<std::uint32_t> wait_and_take(Deadline deadline);
+  /// May destroy the pool.
   void give(std::uint32_t index) noexcept;
 
 private:
   using Views = std::array<const Mapping*, Device::kMaxDevices + 1>;
+
+  PoolState(AllocationPlan plan, AllocationReport report, std::vector<Member> members,
+            const std::vector<Device>& devices);
+  ~PoolState() = default;
+  /// The last handle is gone.
+  void close() noexcept;
+  /// Whether no fence is known on it, be it one that has signalled unnoticed.
+  [[nodiscard]] bool looks_quiet(std::uint32_t index) const noexcept {
+    const FenceList* only = only_list_[index];
+    return only != nullptr ? only->empty() : quiet(index, false);
+  }
+  /// ask: for those that may have signalled unnoticed.
+  [[nodiscard]] bool quiet(std::uint32_t index, bool ask) const noexcept;
 
   AllocationPlan plan_;
   AllocationReport report_;
@@ -47,9 +73,13 @@ private:
   Mapping no_mapping_;  // what devices see that took no part, and what no device sees
   std::vector<Views> views_;
 
-  std::mutex mutex_;
+  std::vector<const FenceList*> only_list_;  // of a frame with one object, so that looking costs two loads
+
+  const RuntimeState& runtime_;
+  FreeFrames free_;
+  std::mutex mutex_;  // of who waits, and who wakes them
   std::condition_variable freed_;
-  std::vector<std::uint32_t> free_;  // the least recently used at the front
+  std::uint32_t waiting_ = 0;
 };
 
 }  // namespace causeway::core

@@ -18,8 +18,9 @@ void log_to_stderr(LogLevel level, std::string_view text) {
 
 }  // namespace
 
-RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log, std::uint64_t generation)
+RuntimeState::RuntimeState(const cw_syscalls& syscalls, Log log, std::uint64_t generation, bool elides_sync)
     : generation_(generation),
+      elides_sync_(elides_sync),
       kernel_(syscalls),
       log_(log ? std::move(log) : Log(&log_to_stderr)),
       services_(*this),

@@ -27,7 +27,7 @@ public:
   using Log = std::function<void(LogLevel, std::string_view)>;
 
   /// generation: of fork_generation(), when it was made.
-  RuntimeState(const cw_syscalls& syscalls, Log log, std::uint64_t generation);
+  RuntimeState(const cw_syscalls& syscalls, Log log, std::uint64_t generation, bool elides_sync);
   RuntimeState(const RuntimeState&) = delete;
   RuntimeState& operator=(const RuntimeState&) = delete;
   ~RuntimeState();
@@ -44,6 +44,8 @@ public:
   [[nodiscard]] bool in_own_process() const noexcept { return same_process(generation_); }
 
   [[nodiscard]] const uapi::Kernel& kernel() const noexcept { return kernel_; }
+  /// Whether brackets of the CPU are left out where nobody needs them.
+  [[nodiscard]] bool elides_sync() const noexcept { return elides_sync_; }
   [[nodiscard]] Tally& tally() noexcept { return tally_; }
   [[nodiscard]] BufferRegistry& buffers() noexcept { return buffers_; }
   [[nodiscard]] const BufferRegistry& buffers() const noexcept { return buffers_; }
@@ -54,6 +56,8 @@ public:
   [[nodiscard]] RetireList& retired() noexcept { return retired_; }
   /// False where the kernel turned out not to know IMPORT_SYNC_FILE (it came with Linux 6.0).
   [[nodiscard]] std::atomic<bool>& kernel_takes_fences() noexcept { return kernel_takes_fences_; }
+  /// False where it turned out not to know F_DUPFD_QUERY (it came with Linux 6.10).
+  [[nodiscard]] std::atomic<bool>& kernel_compares_files() noexcept { return kernel_compares_files_; }
   [[nodiscard]] const cw_host* host() const noexcept { return &services_.table(); }
   [[nodiscard]] std::span<const std::unique_ptr<Allocator>> allocators() const noexcept {
     return allocators_;
@@ -67,6 +71,7 @@ public:
 
 private:
   const std::uint64_t generation_;
+  const bool elides_sync_;
   uapi::Kernel kernel_;
   Log log_;
   Tally tally_;
@@ -75,6 +80,7 @@ private:
   Dispatcher dispatcher_;
   RetireList retired_;
   std::atomic<bool> kernel_takes_fences_{true};
+  std::atomic<bool> kernel_compares_files_{true};
   std::vector<std::unique_ptr<Allocator>> allocators_;
   std::vector<cw_backend> backends_;
   std::vector<RefusedBackend> refused_;

@@ -6,8 +6,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
+
+#include "core/copy_bytes.hpp"
 
 namespace causeway::core {
 
@@ -19,6 +20,10 @@ public:
   void add_cpu_wait(std::uint64_t amount = 1) noexcept { add(cpu_waits_, amount); }
   void add_sync_start() noexcept { add(sync_starts_, 1); }
   void add_sync_end() noexcept { add(sync_ends_, 1); }
+  void add_sync_owed() noexcept { add(sync_owed_, 1); }
+  void add_sync_paid() noexcept { add(sync_paid_, 1); }
+  void add_sync_elided() noexcept { add(sync_elided_, 1); }
+  void add_sync_elided_coherent() noexcept { add(sync_elided_coherent_, 1); }
   void add_alias_proof() noexcept { add(alias_proofs_, 1); }
 
   [[nodiscard]] Counters read() const noexcept {
@@ -26,12 +31,16 @@ public:
             .cpu_waits = cpu_waits_.load(std::memory_order_relaxed),
             .sync_starts = sync_starts_.load(std::memory_order_relaxed),
             .sync_ends = sync_ends_.load(std::memory_order_relaxed),
+            .sync_owed = sync_owed_.load(std::memory_order_relaxed),
+            .sync_paid = sync_paid_.load(std::memory_order_relaxed),
+            .sync_elided = sync_elided_.load(std::memory_order_relaxed),
+            .sync_elided_coherent = sync_elided_coherent_.load(std::memory_order_relaxed),
             .alias_proofs = alias_proofs_.load(std::memory_order_relaxed)};
   }
 
   /// The one place where this library copies the contents of buffers.
   void copy(std::span<std::byte> to, std::span<const std::byte> from) noexcept {
-    std::memcpy(to.data(), from.data(), from.size());
+    copy_bytes(to.data(), from.data(), from.size());
     add_copied_bytes(from.size());
   }
 
@@ -45,6 +54,10 @@ private:
   Counter cpu_waits_{0};
   Counter sync_starts_{0};
   Counter sync_ends_{0};
+  Counter sync_owed_{0};
+  Counter sync_paid_{0};
+  Counter sync_elided_coherent_{0};
+  alignas(64) Counter sync_elided_{0};  // the one that the hot path counts, on a line of its own
   Counter alias_proofs_{0};
 };
 

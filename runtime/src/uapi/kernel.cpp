@@ -111,6 +111,24 @@ Result<ObjectId> Kernel::identity(BorrowedFd fd) const {
   return ObjectId{.device = status.st_dev, .inode = status.st_ino};
 }
 
+Kernel::SameFile Kernel::same_file(BorrowedFd a, BorrowedFd b) const noexcept {
+#ifdef F_DUPFD_QUERY
+  constexpr int kQuery = F_DUPFD_QUERY;
+#else
+  constexpr int kQuery = 1024 + 3;  // since Linux 6.10; older C libraries lack the name
+#endif
+  const int answer = fcntl(a, kQuery, b.get());
+  return answer == 1 ? SameFile::Yes : answer < 0 && errno == EINVAL ? SameFile::NotKnown : SameFile::No;
+}
+
+bool Kernel::pages_are_there_to_stay(BorrowedFd memfd) const noexcept {
+  struct stat status {};
+  const int seals = fcntl(memfd, F_GET_SEALS, 0);
+  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 &&
+         table_->fstat(table_->context, memfd.get(), &status) == 0 &&
+         status.st_blocks >= status.st_size / 512;  // stat(2): in units of 512 bytes
+}
+
 Result<std::uint64_t> Kernel::size(BorrowedFd fd) const {
   const std::int64_t end =
       uninterrupted([&] { return table_->lseek(table_->context, fd.get(), 0, SEEK_END); });

@@ -57,6 +57,16 @@ public:
   [[nodiscard]] Result<std::vector<std::string>> list_directory(const std::string& path) const;
   [[nodiscard]] Result<UniqueFd> duplicate(BorrowedFd fd) const;
   [[nodiscard]] Result<ObjectId> identity(BorrowedFd fd) const;
+  enum class SameFile : std::uint8_t {
+    No,
+    Yes,
+    NotKnown,  ///< this kernel cannot compare descriptors
+  };
+  /// Whether two descriptors are of one open file (F_DUPFD_QUERY). No, too, for one that is none.
+  [[nodiscard]] SameFile same_file(BorrowedFd a, BorrowedFd b) const noexcept;
+  /// Whether each page of a memfd exists, and none can go away by shrinking: then reading anywhere in it is
+  /// sound, and makes the kernel map what lies around (fault-around).
+  [[nodiscard]] bool pages_are_there_to_stay(BorrowedFd memfd) const noexcept;
   /// Bytes, by seeking to the end: the one way that dma-bufs and memfds share.
   [[nodiscard]] Result<std::uint64_t> size(BorrowedFd fd) const;
   /// False for a descriptor opened read-only (F_GETFL), and for a memfd sealed against writing.
