@@ -4,6 +4,7 @@
 #include <causeway/opencl.hpp>
 #include <causeway/vulkan.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -146,8 +147,9 @@ FramePool aliased_pool(Runtime& runtime, std::uint64_t bytes, const std::vector<
 }
 
 UniqueFd raw_memfd(std::uint64_t bytes) {
-  UniqueFd fd(::memfd_create("causeway-bench", MFD_CLOEXEC));
-  if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
+  UniqueFd fd(::memfd_create("causeway-bench", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0 ||
+      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
     throw std::system_error(errno, std::generic_category(), "making a memfd");
   }
   return fd;

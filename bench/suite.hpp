@@ -81,7 +81,8 @@ private:
 [[nodiscard]] FramePool aliased_pool(Runtime& runtime, std::uint64_t bytes,
                                      const std::vector<Device>& devices);
 
-/// The raw sides' memory: a memfd of that size. Throws std::system_error.
+/// The raw sides' memory: a memfd of that size, sealed against shrinking as udmabuf asks of its producers.
+/// Throws std::system_error.
 [[nodiscard]] UniqueFd raw_memfd(std::uint64_t bytes);
 
 /// A mapping of the raw sides: mmap(2), undone at the end. Throws std::system_error.

@@ -3,6 +3,8 @@
 
 #include <causeway/plugin/backend_abi.h>
 
+#include <causeway/attachment.hpp>
+#include <cstddef>
 #include <cstdint>
 
 namespace causeway::test {
@@ -13,5 +15,8 @@ namespace causeway::test {
 ///   may-copy   exchanges copy and memory when an operation that may copy is used (CW_PROBE_MAY_COPY)
 ///   never      never does
 const cw_backend* copycat_backend(std::uint32_t host_version);
+
+/// What such a device sees at that offset of the mapping's first object.
+[[nodiscard]] std::byte copycat_sees(const Mapping& mapping, std::size_t offset);
 
 }  // namespace causeway::test

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <string>
 
 #include "unit/core_harness.hpp"
 
@@ -69,6 +70,41 @@ TEST_F(CoreIdentity, ReusedNumberIsAnotherObject) {
   EXPECT_NE(first.id(), second.id());
   EXPECT_EQ(first.size(), kPage);
   EXPECT_EQ(second.size(), 2 * kPage);
+}
+
+TEST_F(CoreIdentity, DescriptorIsKnownAgainByOneCall) {
+  const auto fd = dma_buf();
+  const auto first = must(import(fd.get()));
+  const auto before = kernel.count("fstat");
+  const auto asked = kernel.count("F_DUPFD_QUERY");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(must(import(fd.get())), first);
+  }
+  EXPECT_EQ(kernel.count("F_DUPFD_QUERY"), asked + 3);
+  EXPECT_EQ(kernel.count("fstat"), before);
+}
+
+TEST_F(CoreIdentity, AnotherOpenFileOfTheSameMemoryIsTheSameObject) {
+  const auto memfd = must(buffer(kPage, "memfd").dup_fd());
+  const UniqueFd again(::open(("/proc/self/fd/" + std::to_string(memfd.get())).c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(again.valid());
+  const auto first = must(import(memfd.get()));
+  EXPECT_EQ(must(import(again.get())), first);
+  EXPECT_EQ(must(import(again.get())), first);
+}
+
+class CoreIdentityOnAnOldKernel : public CoreTest {
+protected:
+  CoreIdentityOnAnOldKernel() : CoreTest({.dup_query = false}) {}
+};
+
+TEST_F(CoreIdentityOnAnOldKernel, DescriptorsAreNotComparedTwice) {
+  const UniqueFd fd(kernel.make_dma_buf({.size = kPage}));
+  const auto first = must(DmaBuf::from_fd(runtime(), fd.borrow()));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(must(DmaBuf::from_fd(runtime(), fd.borrow())), first);
+  }
+  EXPECT_EQ(kernel.count("F_DUPFD_QUERY"), 1U) << "it is asked once whether the kernel can";
 }
 
 TEST_F(CoreIdentity, CallersDescriptorStaysTheCallers) {

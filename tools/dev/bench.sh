@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 cmd_bench() {
-    local filter=. json='' repetitions=15 min_time=0.05 compare=() counts='' update=()
+    local filter=. json='' repetitions=15 min_time=0.05 compare=() counts='' update=() prepare=no
     while [ $# -gt 0 ]; do
         case $1 in
         --filter | --json | --repetitions | --min-time)
@@ -16,6 +16,7 @@ cmd_bench() {
             esac
             shift
             ;;
+        --prepare) prepare=yes ;;
         --compare)
             [ $# -eq 3 ] || usage_error "bench --compare needs two JSON files, the older one first, and nothing else."
             compare=("$2" "$3")
@@ -40,6 +41,7 @@ cmd_bench() {
         return
     fi
     json=${json:-build/bench/results.json}
+    [ "$prepare" = no ] || need bench_prepare prepare_system
     bench_measure "$filter" "$json" "$repetitions" "$min_time"
     /usr/bin/python3 tools/dev/bench_report.py --html build/bench/report.html "$json"
 }

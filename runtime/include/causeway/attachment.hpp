@@ -98,6 +98,14 @@ public:
   [[nodiscard]] Result<Access> begin_access(Usage usage, std::span<const Fence> waits,
                                             Deadline deadline) const;
 
+  /// Has the device import the memory anew: for what a producer outside this process writes, where a driver
+  /// goes on showing what was there when it imported. Call it when the producer has written, before the
+  /// device's turn. Waits until the device has done what it was given. native() is another one afterwards,
+  /// and nobody may use the former one meanwhile. Errors: WrongState (no mapping), Busy (somebody has a
+  /// turn), TimedOut; and the backend's, after which native() is null and begin_access answers WrongState
+  /// until another invalidate() has succeeded.
+  [[nodiscard]] Status invalidate(Deadline deadline) const;
+
   explicit Mapping(std::shared_ptr<core::AttachmentState> state) noexcept;  ///< for the runtime itself
 
 private:

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <random>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,26 @@ constexpr auto kPatience = std::chrono::seconds(5);
 struct Spot {
   std::uint32_t object = 0;
   std::uint64_t offset = 0;
-  Nonce before{};  // what the memory held
+  Nonce before{};                // what the memory held
+  std::byte* address = nullptr;  // of the CPU's, once it has looked there
+};
+
+/// The one page that a spot lies on, mapped by itself. Threads: thread-bound.
+class SpotPage {
+public:
+  SpotPage(BufferState& buffer, std::span<std::byte> page) noexcept : buffer_(&buffer), page_(page) {}
+  SpotPage(SpotPage&& other) noexcept
+      : buffer_(other.buffer_), page_(std::exchange(other.page_, std::span<std::byte>())) {}
+  SpotPage& operator=(SpotPage&&) = delete;
+  ~SpotPage() {
+    if (!page_.empty()) {
+      buffer_->unmap_range(page_);
+    }
+  }
+
+private:
+  BufferState* buffer_;
+  std::span<std::byte> page_;
 };
 
 Nonce random_nonce() {
@@ -54,6 +74,9 @@ private:
   using Visit = std::function<void(Spot&, std::byte*)>;
 
   void choose_spots();
+  /// The CPU's address of a spot. Where the CPU has the buffer mapped it is there; otherwise a page is
+  /// mapped, as mapping everything would take longer than all else here, and perhaps nobody needs it.
+  Result<std::byte*> reach(Spot& spot);
   /// Visits each spot's bytes as the CPU, in one bracket an object.
   Status as_cpu(Usage usage, const Visit& visit);
   /// Lets the device read or write the 16 bytes of a spot.
@@ -65,6 +88,7 @@ private:
 
   AttachmentState& attachment_;
   std::vector<Spot> spots_;
+  std::vector<SpotPage> pages_;
 };
 
 void Proof::choose_spots() {
@@ -99,20 +123,45 @@ void Proof::choose_spots() {
   }
 }
 
-Status Proof::as_cpu(Usage usage, const Visit& visit) {
-  const auto& objects = attachment_.frame().objects();
-  for (std::uint32_t i = 0; i < objects.size(); ++i) {
-    BufferState& buffer = *objects[i].state();
+Result<std::byte*> Proof::reach(Spot& spot) {
+  if (spot.address != nullptr) {
+    return spot.address;
+  }
+  BufferState& buffer = *attachment_.frame().objects()[spot.object].state();
+  // Exporters that map by themselves are asked for everything, once, and keep it.
+  if (buffer.mapped_address() != nullptr || buffer.has(ExporterOp::Vmap) || buffer.has(ExporterOp::Mmap)) {
     auto address = buffer.cpu_address();
     if (!address) {
       return std::move(address.error());
     }
+    spot.address = *address + spot.offset;
+    return spot.address;
+  }
+  const std::uint64_t within = spot.offset % uapi::kPageSize;
+  auto page = buffer.map_range(spot.offset - within, uapi::align_up(within + sizeof(Nonce), uapi::kPageSize));
+  if (!page) {
+    return std::move(page.error());
+  }
+  pages_.emplace_back(buffer, *page);
+  spot.address = page->data() + within;
+  return spot.address;
+}
+
+Status Proof::as_cpu(Usage usage, const Visit& visit) {
+  const auto& objects = attachment_.frame().objects();
+  for (auto& spot : spots_) {
+    if (auto reached = reach(spot); !reached) {
+      return std::move(reached.error());
+    }
+  }
+  for (std::uint32_t i = 0; i < objects.size(); ++i) {
+    BufferState& buffer = *objects[i].state();
     if (auto begun = buffer.begin_cpu(usage, Deadline::in(kPatience)); !begun) {
       return begun;
     }
     for (auto& spot : spots_) {
       if (spot.object == i) {
-        visit(spot, *address + spot.offset);
+        visit(spot, spot.address);
       }
     }
     if (auto ended = buffer.end_cpu(usage); !ended) {

@@ -100,6 +100,17 @@ Result<Access> Mapping::begin_access(Usage usage, std::span<const Fence> waits, 
   return Access(state_, usage, std::vector<Fence>(begun->begin(), begun->end()));
 }
 
+Status Mapping::invalidate(Deadline deadline) const {
+  if (state_ == nullptr) {
+    return Error(Errc::WrongState, "Mapping::invalidate",
+                 "there is no mapping: the device took no part in this negotiation, or it was moved away");
+  }
+  if (auto here = state_->check_process("Mapping::invalidate"); !here) {
+    return here;
+  }
+  return state_->import_anew(deadline);
+}
+
 Access::Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage,
                std::vector<Fence> waits) noexcept
     : attachment_(std::move(attachment)), usage_(usage), waits_(std::move(waits)) {}

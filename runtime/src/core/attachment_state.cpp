@@ -268,13 +268,7 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy) {
   }
   Status failure = handle_ == nullptr ? import() : Status();
   if (failure) {
-    auto mapping = plugin::sized<cw_mapping>();
-    failure = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
-      return table.map(self, handle_, static_cast<std::int32_t>(direction), &mapping, error);
-    });
-    if (failure) {
-      mapping_ = mapping;
-    }
+    failure = map_on_device();
   }
   if (!failure) {
     end_mappings(frame_->in_order().size());
@@ -315,6 +309,60 @@ Result<AliasVerdict> AttachmentState::find_verdict() {
     verdicts.keep(std::move(*kind), *verdict);
   }
   return verdict;
+}
+
+Status AttachmentState::map_on_device() {
+  auto mapping = plugin::sized<cw_mapping>();
+  auto mapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    return table.map(self, handle_, static_cast<std::int32_t>(direction_), &mapping, error);
+  });
+  if (mapped) {
+    mapping_ = mapping;
+  }
+  return mapped;
+}
+
+Status AttachmentState::import_anew(Deadline deadline) {
+  // Whoever has a turn may use the import, so all turns are taken; which also orders what is changed here
+  // before the next turn's begin.
+  if (auto taken = frame_->take_turns(Usage::ReadWrite, deadline); !taken) {
+    return std::move(taken.error()).within("the memory is imported anew while nobody uses it");
+  }
+  Status result;
+  if (!device_is_done(deadline)) {
+    result = Error(Errc::TimedOut, "Mapping::invalidate",
+                   fmt::format("{} was still at work on this mapping at the deadline", device_.name()));
+  } else {
+    const std::lock_guard lock(map_mutex_);
+    let_device_go();
+    result = import();
+    if (result) {
+      result = map_on_device();
+    }
+    if (!result) {
+      let_device_go();
+    }
+    import_path_ = result ? import_path() : "";
+  }
+  frame_->release_turns(Usage::ReadWrite);
+  return result;
+}
+
+void AttachmentState::let_device_go() noexcept {
+  if (handle_ == nullptr) {
+    return;
+  }
+  const bool mapped = mapping_.import_path != nullptr || mapping_.native != nullptr;
+  const auto gone = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
+    if (mapped) {
+      table.unmap(self, handle_);
+    }
+    table.detach(self, handle_);
+    return std::int32_t{CW_OK};
+  });
+  static_cast<void>(gone);  // they have no failure
+  handle_ = nullptr;
+  mapping_ = plugin::sized<cw_mapping>();
 }
 
 AttachmentState::Hold::~Hold() {
@@ -384,11 +432,13 @@ void AttachmentState::unmap() noexcept {
   if (!device_state().runtime()->in_own_process()) {
     return;
   }
-  const auto unmapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
-    table.unmap(self, handle_);
-    return std::int32_t{CW_OK};
-  });
-  static_cast<void>(unmapped);  // unmap has no failure
+  if (handle_ != nullptr) {  // else the last attempt to import it anew has failed
+    const auto unmapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
+      table.unmap(self, handle_);
+      return std::int32_t{CW_OK};
+    });
+    static_cast<void>(unmapped);  // unmap has no failure
+  }
   mapping_ = plugin::sized<cw_mapping>();
   end_mappings(frame_->in_order().size());
 }

@@ -68,6 +68,8 @@ public:
   /// True if an object could not be written when the backend imported it, whatever became of it since.
   [[nodiscard]] bool imported_read_only() const noexcept { return imported_read_only_; }
 
+  /// Mapping::invalidate().
+  [[nodiscard]] Status import_anew(Deadline deadline);
   /// For the Mapping that comes of map(): this very object, which the Mapping and each Access share. With the
   /// last of them the device's view goes, and then another may be made.
   [[nodiscard]] static std::shared_ptr<AttachmentState> held(
@@ -119,6 +121,9 @@ private:
   [[nodiscard]] Status begin_mappings(Direction direction);
   void end_mappings(std::size_t count) noexcept;
   void unmap() noexcept;
+  /// The backend's map, and its unmap and detach.
+  [[nodiscard]] Status map_on_device();
+  void let_device_go() noexcept;
   /// What a Mapping and its Accesses share.
   struct Hold {
     Hold() = default;

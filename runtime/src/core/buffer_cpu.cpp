@@ -72,7 +72,8 @@ Result<uapi::MappedRange> BufferState::map_whole_locked(const Backing& backing, 
   const std::uint64_t length = beneath ? std::min(uapi::align_up(size_, uapi::kHugePageSize), backing.size)
                                        : uapi::align_up(size_, mapping_unit_);
   // All of it is mapped now and not page by page later. Reading here and there is the cheapest way, where it
-  // is a way; MAP_POPULATE looks at each page by itself.
+  // is a way; MAP_POPULATE looks at each page by itself. (Pages that were allocated and never written are not
+  // mapped around: they are cleared at the first touch in any case.)
   const bool by_reading = memfd && runtime_->kernel().pages_are_there_to_stay(fd);
   auto range = runtime_->kernel().map(fd, offset, length, writable, !by_reading, alignment);
   if (!range) {

@@ -90,6 +90,13 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
   if (auto taken = frame_->take_turns(usage, deadline); !taken) {
     return std::move(taken.error());
   }
+  if (handle_ == nullptr) {
+    frame_->release_turns(usage);
+    return Error(Errc::WrongState, "begin_access",
+                 fmt::format("{} has not got the memory since it was to be imported anew and that failed; "
+                             "Mapping::invalidate() may be tried again",
+                             device_.name()));
+  }
   auto begun = collect_waits(usage, waits, deadline);
   Status failure;
   if (!begun) {
@@ -128,7 +135,8 @@ bool AttachmentState::take_turns_at_once(Usage usage) noexcept {
   const auto& buffers = frame_->in_order();
   std::size_t taken = 0;
   for (BufferState* buffer : buffers) {
-    if (!buffer->access().try_begin(usage)) {
+    // Empty before, so as not to take a turn in vain, and looked at again after it.
+    if (!buffer->fences().empty() || !buffer->access().try_begin(usage)) {
       break;
     }
     if (!ready_at_once(*buffer, usage)) {
@@ -137,7 +145,7 @@ bool AttachmentState::take_turns_at_once(Usage usage) noexcept {
     }
     ++taken;
   }
-  if (taken == buffers.size()) {
+  if (taken == buffers.size() && handle_ != nullptr) {
     return true;
   }
   while (taken > 0) {

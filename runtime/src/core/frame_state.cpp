@@ -129,11 +129,14 @@ bool FrameState::begin_cpu_turn_at_once(Usage usage, LazyObjects& lazy) const no
   std::size_t taken = 0;
   lazy = 0;
   for (BufferState* buffer : in_order_) {
-    if (buffer->mapped_address() == nullptr || !buffer->access().try_begin(usage)) {
+    // Looked at before, so as not to take a turn in vain; what may change until then is looked at again.
+    const bool plain = buffer->plain(usage);
+    if (buffer->mapped_address() == nullptr || !(plain || buffer->open_for(usage)) ||
+        !buffer->access().try_begin(usage)) {
       break;
     }
-    const bool open = buffer->open_for(usage);
-    if (!(open || buffer->plain(usage)) || !buffer->fences().empty() ||
+    const bool open = !plain && buffer->open_for(usage);
+    if (!(open || plain) || !buffer->fences().empty() ||
         (reads(usage) && buffer->fences().content_error() != 0)) {
       buffer->release_turn(usage);
       break;
