@@ -15,15 +15,22 @@
 namespace causeway::core {
 namespace {
 
-/// What a fault on shared memory maps around it if the pages are there: fault_around_bytes, whose default is
-/// 64 KiB (/sys/kernel/debug/fault_around_bytes). Where it is set to less, the rest faults when it is
-/// touched.
+/// What a fault on shared memory maps around it if the pages are there: the aligned stretch of addresses of
+/// fault_around_bytes, whose default is 64 KiB (/sys/kernel/debug/fault_around_bytes). Where it is set to
+/// less, the rest faults when it is touched.
 constexpr std::uint64_t kFaultAround = std::uint64_t{64} << 10;
 
 void map_by_reading(const std::byte* address, std::uint64_t length) noexcept {
-  for (std::uint64_t at = 0; at < length; at += kFaultAround) {
+  const auto read = [address](std::uint64_t at) {
     static_cast<void>(*static_cast<const volatile std::byte*>(address + at));
+  };
+  // The start comes last: there the stretch begins with the mapping and reaches into the next one, which
+  // would then not be mapped whole, having no fault at its own start.
+  for (std::uint64_t at = kFaultAround - reinterpret_cast<std::uintptr_t>(address) % kFaultAround;
+       at < length; at += kFaultAround) {
+    read(at);
   }
+  read(0);
 }
 
 }  // namespace
