@@ -23,10 +23,15 @@ public:
 
   [[nodiscard]] constexpr Clock::time_point when() const noexcept { return when_; }
   [[nodiscard]] constexpr bool is_never() const noexcept { return when_ == Clock::time_point::max(); }
+  /// Whether it is now(): known to be in the past without a look at the clock.
+  [[nodiscard]] constexpr bool is_now() const noexcept { return when_ == Clock::time_point::min(); }
   /// What is left, at least 0.
   [[nodiscard]] Clock::duration left() const noexcept {
     if (is_never()) {
       return Clock::duration::max();
+    }
+    if (is_now()) {
+      return Clock::duration::zero();
     }
     const auto now = Clock::now();
     return when_ > now ? when_ - now : Clock::duration::zero();

@@ -21,21 +21,31 @@ Result<Fence> merge_sync_files(const core::FenceRefs& fences) {
   const auto& runtime = fences.front()->runtime();
   bool coherent = true;
   UniqueFd merged;
+  BorrowedFd so_far(-1);  // merged, or the first one's own
+  std::vector<UniqueFd> exported;
   for (const auto& fence : fences) {
-    auto next = fence->dup_sync_file();
-    if (!next) {
-      return std::move(next.error());
-    }
     coherent = coherent && fence->cache_coherent();
-    if (!merged.valid()) {
-      merged = std::move(*next);
+    BorrowedFd next(-1);
+    if (const auto* sync_file = dynamic_cast<const core::SyncFileState*>(fence.get())) {
+      next = sync_file->fd();
+    } else {
+      auto made = fence->dup_sync_file();
+      if (!made) {
+        return std::move(made.error());
+      }
+      exported.push_back(std::move(*made));
+      next = exported.back().borrow();
+    }
+    if (!so_far.valid()) {
+      so_far = next;
       continue;
     }
-    auto both = uapi::merge_sync_files(runtime->kernel(), "causeway", merged.borrow(), next->borrow());
+    auto both = uapi::merge_sync_files(runtime->kernel(), "causeway", so_far, next);
     if (!both) {
       return std::move(both.error());
     }
     merged = std::move(*both);
+    so_far = merged.borrow();
   }
   return Fence(std::make_shared<core::SyncFileState>(runtime, std::move(merged),
                                                      coherent ? Producer::CacheCoherent : Producer::Unknown));
