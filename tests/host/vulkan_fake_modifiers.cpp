@@ -72,9 +72,9 @@ VKAPI_ATTR VkResult VKAPI_CALL image_format(VkPhysicalDevice, const VkPhysicalDe
       (fake.exports ? VkExternalMemoryFeatureFlags{VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT} : 0U) |
       (fake.dedicated_only ? VkExternalMemoryFeatureFlags{VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT}
                            : 0U);
-  const bool known =
-      !by_modifier || std::any_of(fake.offers.begin(), fake.offers.end(),
-                                  [&](const auto& one) { return one.value == modifier->drmFormatModifier; });
+  const bool known = modifier == nullptr ||
+                     std::any_of(fake.offers.begin(), fake.offers.end(),
+                                 [&](const auto& one) { return one.value == modifier->drmFormatModifier; });
   return known && (by_modifier || fake.linear) ? VK_SUCCESS : VK_ERROR_FORMAT_NOT_SUPPORTED;
 }
 

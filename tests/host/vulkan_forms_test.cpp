@@ -232,7 +232,7 @@ TEST_F(VulkanForms, ConstraintsOfAFormMakeItPossible) {
   EXPECT_EQ(out.exact_stride[0], 64U);
   EXPECT_EQ(out.exact_stride[1], 64U);
   EXPECT_EQ(out.offset_align % 64, 0U);
-  EXPECT_GE(out.min_object_size[0], 64U * kHeight + out.min_object_size[1]);
+  EXPECT_GE(out.min_object_size[0], std::uint64_t{64} * kHeight + out.min_object_size[1]);
   ASSERT_TRUE(ask(formats::kNV12, kSampled, out));
   EXPECT_EQ(out.exact_stride[0], 0U) << "cameras have strides of their own, and a buffer will do";
   EXPECT_EQ(out.stride_align, 64U);

@@ -16,6 +16,7 @@ using ::testing::IsEmpty;
 constexpr std::uint32_t kUsage = CW_USAGE_READ | CW_USAGE_SAMPLED | CW_USAGE_AS_IMAGE;
 constexpr std::uint32_t kWidth = 50;  // rows of 50 bytes, 64 apart
 constexpr std::uint32_t kHeight = 20;
+constexpr std::uint64_t kBehindLuma = std::uint64_t{64} * kHeight;
 
 /// llvmpipe filters 8-bit textures with 8-bit weights, and the blue row of the matrix doubles what that
 /// costs.
@@ -99,7 +100,7 @@ TEST_F(VulkanYcbcr, Nv12InOneObject) {
   // lavapipe wants room for the whole image behind the start of each plane.
   const auto memory = shared_memory(16384);
   const auto picture = Picture::make(kWidth, kHeight, 2, 2);
-  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, 64 * kHeight, 64}};
+  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, kBehindLuma, 64}};
   put_luma<std::uint8_t>(picture, planes[0].bytes(), 64);
   put_chroma<std::uint8_t>(picture, planes[1].bytes(), 64);
   for (const Color& color : kColors) {
@@ -124,7 +125,7 @@ TEST_F(VulkanYcbcr, Nv12InTwoObjects) {
 TEST_F(VulkanYcbcr, P010) {
   const auto memory = shared_memory(16384);
   const auto picture = Picture::make(kWidth, kHeight, 2, 2, 10);
-  const std::vector<PlaneAt> planes{{&memory, 0, 128}, {&memory, 128 * kHeight, 128}};
+  const std::vector<PlaneAt> planes{{&memory, 0, 128}, {&memory, 2 * kBehindLuma, 128}};
   put_luma<std::uint16_t>(picture, planes[0].bytes(), 128);
   put_chroma<std::uint16_t>(picture, planes[1].bytes(), 128);
   for (const Color& color : kColors) {
@@ -148,7 +149,7 @@ TEST_F(VulkanYcbcr, Yuyv) {
 
 TEST_F(VulkanYcbcr, WhatIsUnsaidIsAssumedAndNamed) {
   const auto memory = shared_memory(16384);
-  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, 64 * kHeight, 64}};
+  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, kBehindLuma, 64}};
   const Attached attached(device_, *words_of(formats::kNV12, kWidth, kHeight, planes, kUsage));
   ASSERT_TRUE(attached.outcome()) << attached.outcome();
   cw_vulkan_conversion_v1 conversion{};
@@ -163,7 +164,7 @@ TEST_F(VulkanYcbcr, WhatIsUnsaidIsAssumedAndNamed) {
 TEST_F(VulkanYcbcr, ASitingThatTheDriverHasNotIsRefused) {
   // lavapipe: NV12 cosited alone, YUYV at midpoints alone.
   const auto memory = shared_memory(16384);
-  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, 64 * kHeight, 64}};
+  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, kBehindLuma, 64}};
   const auto words = words_of(formats::kNV12, kWidth, kHeight, planes, kUsage);
   say(*words, {.siting_x = ChromaSiting::Cosited, .siting_y = ChromaSiting::Midpoint});
   const Attached nv12(device_, *words);
@@ -222,7 +223,7 @@ TEST_F(VulkanYcbcr, FramesWithoutOneImageOrChromaHaveNoConversion) {
   const Attached rgb(device_, *words_of(formats::kXRGB8888, 16, 16, {{&memory, 0, 64}}, kUsage));
   ASSERT_TRUE(rgb.outcome()) << rgb.outcome();
   EXPECT_EQ(convert(rgb, conversion).status, CW_INVALID_ARGUMENT);
-  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, 64 * kHeight, 64}};
+  const std::vector<PlaneAt> planes{{&memory, 0, 64}, {&memory, kBehindLuma, 64}};
   const Attached apart(device_, *words_of(formats::kNV12, kWidth, kHeight, planes,
                                           CW_USAGE_READ | CW_USAGE_SAMPLED | CW_USAGE_AS_PLANES));
   ASSERT_TRUE(apart.outcome()) << apart.outcome();
@@ -240,7 +241,7 @@ protected:
     return words;
   }
   static std::unique_ptr<AttachWords> nv12(const TestMemory& memory, std::uint32_t usage) {
-    return words_of(formats::kNV12, kWidth, kHeight, {{&memory, 0, 64}, {&memory, 64 * kHeight, 64}}, usage);
+    return words_of(formats::kNV12, kWidth, kHeight, {{&memory, 0, 64}, {&memory, kBehindLuma, 64}}, usage);
   }
 
   VulkanHost host_;
