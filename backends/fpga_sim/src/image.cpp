@@ -109,6 +109,11 @@ std::vector<Segment> segments_of(const cw_fpga_view& view, std::uint32_t object,
   std::uint64_t skip = offset;
   for (std::uint32_t i = 0; bytes > 0 && i < view.sg_count[object]; ++i) {
     const auto& entry = view.sg[view.sg_first[object] + i];
+    if (skip == 0 && entry.length <= std::min(bytes, kLongest)) {  // most of them: as it is
+      segments.push_back(entry);
+      bytes -= entry.length;
+      continue;
+    }
     if (skip >= entry.length) {
       skip -= entry.length;
       continue;
