@@ -27,6 +27,25 @@ std::string id_of_driver(const std::string& part) {
   return "none";
 }
 
+struct OpenWords {
+  cw_opencl_open_v1 raw = plugin::sized<cw_opencl_open_v1>();
+  explicit OpenWords(std::uint32_t path) { raw.path = path; }
+};
+/// words: lives until the device is open, as a temporary of that call.
+cw_open_info by_path(const std::string& id, const OpenWords& words) {
+  auto info = plugin::sized<cw_open_info>();
+  info.id = id.c_str();
+  info.adopt_interface = CW_OPENCL_OPEN_V1;
+  info.adopt = &words.raw;
+  return info;
+}
+cw_open_info adopting(const cw_opencl_adopt_v1& words) {
+  auto info = plugin::sized<cw_open_info>();
+  info.adopt_interface = CW_OPENCL_ADOPT_V1;
+  info.adopt = &words;
+  return info;
+}
+
 }  // namespace
 
 OpenclHost::OpenclHost() {
@@ -144,113 +163,31 @@ std::string pocl_id() {
   return id;
 }
 
-OpenclDevice::OpenclDevice(const OpenclHost& host, const std::string& id, std::uint32_t path) {
-  auto words = plugin::sized<cw_opencl_open_v1>();
-  words.path = path;
-  auto info = plugin::sized<cw_open_info>();
-  info.id = id.c_str();
-  info.adopt_interface = CW_OPENCL_OPEN_V1;
-  info.adopt = &words;
-  open(host, info);
-}
+OpenclDevice::OpenclDevice(const OpenclHost& host, const std::string& id, std::uint32_t path)
+    : TableDevice(opencl_table(), *host.raw(), by_path(id, OpenWords(path))) {}
 
-OpenclDevice::OpenclDevice(const OpenclHost& host, const cw_opencl_adopt_v1& adopt) {
-  auto info = plugin::sized<cw_open_info>();
-  info.adopt_interface = CW_OPENCL_ADOPT_V1;
-  info.adopt = &adopt;
-  open(host, info);
-}
-
-void OpenclDevice::open(const OpenclHost& host, const cw_open_info& info) {
-  opened_ = attempt([&](cw_error* error) { return opencl_table().open(host.raw(), &info, &device_, error); });
-}
-
-void OpenclDevice::close() {
-  if (device_ != nullptr) {
-    opencl_table().close(std::exchange(device_, nullptr));
-  }
-}
-
-cw_device_info OpenclDevice::info() const {
-  auto info = plugin::sized<cw_device_info>();
-  EXPECT_EQ(opencl_table().device_info(device_, &info, nullptr), CW_OK);
-  return info;
-}
+OpenclDevice::OpenclDevice(const OpenclHost& host, const cw_opencl_adopt_v1& adopt)
+    : TableDevice(opencl_table(), *host.raw(), adopting(adopt)) {}
 
 cw_opencl_handles_v1 OpenclDevice::handles() const {
-  const auto* table =
-      static_cast<const cw_opencl_device_v1*>(opencl_table().get_interface(device_, CW_OPENCL_DEVICE_V1));
+  const auto* functions =
+      static_cast<const cw_opencl_device_v1*>(table().get_interface(raw(), CW_OPENCL_DEVICE_V1));
   auto handles = plugin::sized<cw_opencl_handles_v1>();
-  table->handles(device_, &handles);
+  functions->handles(raw(), &handles);
   return handles;
 }
 
-Outcome OpenclDevice::attach(const AttachWords& words, cw_attachment** attachment) const {
-  return attempt(
-      [&](cw_error* error) { return opencl_table().attach(device_, &words.info, attachment, error); });
-}
-
 Outcome OpenclDevice::wait(const cw_fence& fence, std::int64_t deadline_ns) const {
-  return attempt(
-      [&](cw_error* error) { return opencl_table().fence_wait(device_, &fence, deadline_ns, error); });
+  return attempt([&](cw_error* error) { return table().fence_wait(raw(), &fence, deadline_ns, error); });
 }
 
 Outcome OpenclDevice::export_fence(const cw_fence& fence, cw_fence& out) const {
   out = plugin::sized<cw_fence>();
-  return attempt([&](cw_error* error) { return opencl_table().fence_export(device_, &fence, &out, error); });
+  return attempt([&](cw_error* error) { return table().fence_export(raw(), &fence, &out, error); });
 }
 
 Outcome OpenclDevice::wait_idle(std::int64_t deadline_ns) const {
-  return attempt([&](cw_error* error) { return opencl_table().wait_idle(device_, deadline_ns, error); });
-}
-
-Outcome OpenclDevice::attach_once(const AttachWords& words) const {
-  cw_attachment* attachment = nullptr;
-  auto outcome = attach(words, &attachment);
-  if (outcome) {
-    opencl_table().detach(device_, attachment);
-  }
-  return outcome;
-}
-
-OpenclAttached::OpenclAttached(const OpenclDevice& device, const AttachWords& words) : device_(device) {
-  outcome_ = device.attach(words, &attachment_);
-  if (outcome_) {
-    outcome_ = attempt([&](cw_error* error) {
-      return opencl_table().map(device.raw(), attachment_, CW_DIRECTION_BIDIRECTIONAL, &mapping_, error);
-    });
-  }
-}
-
-OpenclAttached::~OpenclAttached() {
-  if (attachment_ != nullptr) {
-    opencl_table().unmap(device_.raw(), attachment_);
-    opencl_table().detach(device_.raw(), attachment_);
-  }
-}
-
-Outcome OpenclAttached::write(std::uint64_t offset, std::span<const std::byte> bytes,
-                              std::uint32_t flags) const {
-  std::vector<std::byte> copy(bytes.begin(), bytes.end());
-  auto probe = plugin::sized<cw_probe>();
-  probe.flags = flags;
-  probe.offset = offset;
-  probe.size = copy.size();
-  probe.data = copy.data();
-  probe.deadline_ns = soon_ns();
-  return attempt(
-      [&](cw_error* error) { return opencl_table().probe_write(device_.raw(), attachment_, &probe, error); });
-}
-
-Outcome OpenclAttached::read(std::uint64_t offset, std::span<std::byte> bytes, std::uint32_t flags) const {
-  auto probe = plugin::sized<cw_probe>();
-  probe.flags = flags;
-  probe.offset = offset;
-  probe.size = bytes.size();
-  probe.data = bytes.data();
-  probe.deadline_ns = soon_ns();
-  return attempt(
-      [&](cw_error* error) { return opencl_table().probe_read(device_.raw(), attachment_, &probe, error); });
+  return attempt([&](cw_error* error) { return table().wait_idle(raw(), deadline_ns, error); });
 }
 
 Outcome OpenclAttached::begin(std::span<const cw_fence> waits) const {
@@ -258,9 +195,8 @@ Outcome OpenclAttached::begin(std::span<const cw_fence> waits) const {
   words.usage = CW_USAGE_READ | CW_USAGE_WRITE;
   words.waits = waits.data();
   words.wait_count = static_cast<std::uint32_t>(waits.size());
-  return attempt([&](cw_error* error) {
-    return opencl_table().begin_access(device_.raw(), attachment_, &words, error);
-  });
+  return attempt(
+      [&](cw_error* error) { return device().table().begin_access(device().raw(), raw(), &words, error); });
 }
 
 Outcome OpenclAttached::end(cw_fence* fence, std::span<const cw_fence> given) const {
@@ -273,28 +209,10 @@ Outcome OpenclAttached::end(cw_fence* fence, std::span<const cw_fence> given) co
     *fence = plugin::sized<cw_fence>();
   }
   auto outcome = attempt(
-      [&](cw_error* error) { return opencl_table().end_access(device_.raw(), attachment_, &words, error); });
+      [&](cw_error* error) { return device().table().end_access(device().raw(), raw(), &words, error); });
   EXPECT_LE(words.signal_count, words.signal_capacity);
   EXPECT_EQ(words.signal_count == 1, fence != nullptr && fence->kind != CW_FENCE_NONE);
   return outcome;
-}
-
-void expect_shared(const OpenclAttached& attached, std::span<std::byte> bytes) {
-  unsigned seed = 1;
-  const std::size_t last = bytes.size() - 64;
-  for (const std::size_t offset : {std::size_t{0}, last / 2 / 64 * 64, last}) {
-    const auto from_device = pattern(64, seed++);
-    const auto written = attached.write(offset, from_device);
-    ASSERT_TRUE(written) << written;
-    EXPECT_TRUE(std::equal(from_device.begin(), from_device.end(), &bytes[offset])) << "at " << offset;
-
-    const auto from_cpu = pattern(64, seed++);
-    std::copy(from_cpu.begin(), from_cpu.end(), &bytes[offset]);
-    std::vector<std::byte> seen(64);
-    const auto read = attached.read(offset, seen);
-    ASSERT_TRUE(read) << read;
-    EXPECT_EQ(seen, from_cpu) << "at " << offset;
-  }
 }
 
 void run_kernel(const cw_opencl_view_v1& view, const char* source, std::span<const cl_mem> memory,

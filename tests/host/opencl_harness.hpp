@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "support/backend_harness.hpp"
+#include "support/table_device.hpp"
 
 extern "C" const cw_backend* causeway_opencl_backend(std::uint32_t host_version);
 
@@ -68,67 +68,32 @@ private:
 /// What open() takes for the device of the driver PoCL.
 [[nodiscard]] std::string pocl_id();
 
-/// An opened device; closed at the end.
-class OpenclDevice {
+/// An opened device of OpenCL's.
+class OpenclDevice : public TableDevice {
 public:
   OpenclDevice(const OpenclHost& host, const std::string& id, std::uint32_t path = CW_OPENCL_ANY);
   OpenclDevice(const OpenclHost& host, const cw_opencl_adopt_v1& adopt);
-  OpenclDevice(const OpenclDevice&) = delete;
-  OpenclDevice& operator=(const OpenclDevice&) = delete;
-  ~OpenclDevice() { close(); }
 
-  void close();
-  [[nodiscard]] const Outcome& opened() const { return opened_; }
-  [[nodiscard]] cw_device* raw() const { return device_; }
-  [[nodiscard]] cw_device_info info() const;
   [[nodiscard]] cw_opencl_handles_v1 handles() const;
-  [[nodiscard]] Outcome attach(const AttachWords& words, cw_attachment** attachment) const;
-  /// Attaches and detaches again.
-  [[nodiscard]] Outcome attach_once(const AttachWords& words) const;
   /// The operations on fences of the device's own.
   [[nodiscard]] Outcome wait(const cw_fence& fence, std::int64_t deadline_ns = soon_ns()) const;
   [[nodiscard]] bool is_done(const cw_fence& fence) const { return static_cast<bool>(wait(fence, 0)); }
   [[nodiscard]] Outcome export_fence(const cw_fence& fence, cw_fence& out) const;
-  void release(const cw_fence& fence) const { opencl_table().fence_release(device_, &fence); }
+  void release(const cw_fence& fence) const { table().fence_release(raw(), &fence); }
   [[nodiscard]] Outcome wait_idle(std::int64_t deadline_ns = soon_ns()) const;
-
-private:
-  void open(const OpenclHost& host, const cw_open_info& info);
-  cw_device* device_ = nullptr;
-  Outcome opened_;
 };
 
-/// An attachment that is there, mapped; detached at the end.
-class OpenclAttached {
+/// Memory attached to it. Its probes are kernels.
+class OpenclAttached : public TableAttachment {
 public:
-  OpenclAttached(const OpenclDevice& device, const AttachWords& words);
-  OpenclAttached(const OpenclAttached&) = delete;
-  OpenclAttached& operator=(const OpenclAttached&) = delete;
-  ~OpenclAttached();
-
-  [[nodiscard]] const Outcome& outcome() const { return outcome_; }
+  using TableAttachment::TableAttachment;
   [[nodiscard]] const cw_opencl_view_v1& view() const {
-    return *static_cast<const cw_opencl_view_v1*>(mapping_.native);
+    return *static_cast<const cw_opencl_view_v1*>(mapping().native);
   }
-  [[nodiscard]] const cw_mapping& mapping() const { return mapping_; }
-  /// The device writes and reads by the probe's kernels.
-  [[nodiscard]] Outcome write(std::uint64_t offset, std::span<const std::byte> bytes,
-                              std::uint32_t flags = 0) const;
-  [[nodiscard]] Outcome read(std::uint64_t offset, std::span<std::byte> bytes, std::uint32_t flags = 0) const;
   [[nodiscard]] Outcome begin(std::span<const cw_fence> waits = {}) const;
   /// fence: gets what came out; of kind NONE if the work is done. Without it there is no room for one.
   [[nodiscard]] Outcome end(cw_fence* fence = nullptr, std::span<const cw_fence> given = {}) const;
-
-private:
-  const OpenclDevice& device_;
-  cw_attachment* attachment_ = nullptr;
-  cw_mapping mapping_ = plugin::sized<cw_mapping>();
-  Outcome outcome_;
 };
-
-/// True where the device writes into the memory and the CPU sees it, and the other way round, in the first, a
-/// middle and the last page.
-void expect_shared(const OpenclAttached& attached, std::span<std::byte> bytes);
 
 template <class T>
 [[nodiscard]] cl_int set_argument(cl_kernel kernel, cl_uint index, const T& value) {

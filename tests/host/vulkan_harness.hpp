@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "support/backend_harness.hpp"
+#include "support/table_device.hpp"
 
 extern "C" const cw_backend* causeway_vulkan_backend(std::uint32_t host_version);
 
@@ -42,56 +42,23 @@ private:
   std::vector<std::string> messages_;
 };
 
-/// An opened device; closed at the end.
-class OpenedDevice {
+/// An opened device of Vulkan's.
+class OpenedDevice : public TableDevice {
 public:
   OpenedDevice(const VulkanHost& host, const char* id);
   OpenedDevice(const VulkanHost& host, const cw_vulkan_adopt_v1& adopt);
-  OpenedDevice(const OpenedDevice&) = delete;
-  OpenedDevice& operator=(const OpenedDevice&) = delete;
-  ~OpenedDevice() { close(); }
 
-  void close();
-  [[nodiscard]] const Outcome& opened() const { return opened_; }
-  [[nodiscard]] cw_device* raw() const { return device_; }
-  [[nodiscard]] std::uint32_t capabilities() const;
+  [[nodiscard]] std::uint32_t capabilities() const { return info().capabilities; }
   [[nodiscard]] cw_vulkan_handles_v1 handles() const;
-  [[nodiscard]] Outcome attach(const AttachWords& words, cw_attachment** attachment) const;
-  /// Attaches and detaches again.
-  [[nodiscard]] Outcome attach_once(const AttachWords& words) const;
-
-private:
-  void open(const VulkanHost& host, const cw_open_info& info);
-  cw_device* device_ = nullptr;
-  Outcome opened_;
 };
 
-/// An attachment that is there, mapped; detached at the end.
-class Attached {
+/// Memory attached to it. Its probes are the device's own copy commands.
+class Attached : public TableAttachment {
 public:
-  Attached(const OpenedDevice& device, const AttachWords& words);
-  Attached(const Attached&) = delete;
-  Attached& operator=(const Attached&) = delete;
-  ~Attached();
-
-  [[nodiscard]] const Outcome& outcome() const { return outcome_; }
+  using TableAttachment::TableAttachment;
   [[nodiscard]] const cw_vulkan_view_v1& view() const {
-    return *static_cast<const cw_vulkan_view_v1*>(mapping_.native);
+    return *static_cast<const cw_vulkan_view_v1*>(mapping().native);
   }
-  [[nodiscard]] const cw_mapping& mapping() const { return mapping_; }
-  /// The device writes and reads by its own copy commands.
-  [[nodiscard]] Outcome write(std::uint64_t offset, std::span<const std::byte> bytes) const;
-  [[nodiscard]] Outcome read(std::uint64_t offset, std::span<std::byte> bytes) const;
-
-private:
-  const OpenedDevice& device_;
-  cw_attachment* attachment_ = nullptr;
-  cw_mapping mapping_ = plugin::sized<cw_mapping>();
-  Outcome outcome_;
 };
-
-/// True where a device writes into the memory and the CPU sees it, and the other way round, in the first, a
-/// middle and the last page.
-void expect_shared(const Attached& attached, std::span<std::byte> bytes);
 
 }  // namespace causeway::test

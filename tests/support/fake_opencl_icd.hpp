@@ -17,6 +17,7 @@
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -28,6 +29,23 @@ enum class FakeClMemory {
   Shared,   ///< the same bytes
   Caching,  ///< a copy, which map and unmap bring up to date
   Detached  ///< a copy for good
+};
+
+/// What a test may switch while another thread is in the driver.
+class FakeClSwitch {
+public:
+  FakeClSwitch() = default;
+  FakeClSwitch(const FakeClSwitch& other) : on_(other.on_.load()) {}
+  FakeClSwitch& operator=(const FakeClSwitch& other) { return *this = other.on_.load(); }
+  FakeClSwitch& operator=(bool on) {
+    on_ = on;
+    return *this;
+  }
+  ~FakeClSwitch() = default;
+  operator bool() const { return on_; }
+
+private:
+  std::atomic<bool> on_ = false;
 };
 
 struct FakeOpenclIcd {
@@ -49,7 +67,7 @@ struct FakeOpenclIcd {
   cl_int fail_with = CL_OUT_OF_HOST_MEMORY;
   bool failed = false;               ///< it has happened
   cl_int every_import = CL_SUCCESS;  ///< what each import by descriptor fails with
-  bool hold = false;                 ///< commands wait until it is false
+  FakeClSwitch hold{};               ///< commands wait until it is false
   cl_int end_with = CL_COMPLETE;     ///< the state that the next marker ends in
 
   // The books.
