@@ -54,8 +54,8 @@ Status check(cl_int result, const char* command) {
 
 template <class T>
 cl_int set(cl_kernel kernel, cl_uint index, const T& value) {
-  return clSetKernelArg(kernel, index, sizeof(T),
-                        &value);  // NOLINT(bugprone-sizeof-expression): handles, too
+  constexpr std::size_t kBytes = sizeof(T);  // NOLINT(bugprone-sizeof-expression): a cl_mem is a handle
+  return clSetKernelArg(kernel, index, kBytes, &value);
 }
 
 template <class... Arguments>

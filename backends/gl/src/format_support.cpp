@@ -59,6 +59,7 @@ std::vector<Modifier> importable_modifiers(const Context& context, Format format
     return {};
   }
   std::vector<Modifier> modifiers;
+  modifiers.reserve(values.size());
   for (const auto value : values) {
     modifiers.push_back({value});
   }
