@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -17,12 +18,13 @@ namespace {
 #ifdef __SSE2__
 
 constexpr std::size_t kLine = 64;
-/// Where the system does not tell how large its last cache is (most virtual machines).
-constexpr std::size_t kSomeCache = std::size_t{32} << 20;
+/// What one CPU has of the last cache, at most: where several of them make up a large one, the system tells
+/// their sum (384 MiB on an EPYC with 32 for each core complex), and a virtual machine perhaps nothing.
+constexpr std::size_t kMostCache = std::size_t{32} << 20;
 
 std::size_t half_of_the_last_cache() noexcept {
   const long told = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
-  return (told > 0 ? static_cast<std::size_t>(told) : kSomeCache) / 2;
+  return (told > 0 ? std::min(static_cast<std::size_t>(told), kMostCache) : kMostCache) / 2;
 }
 
 /// Whole lines to an aligned target, a line at a time, as it fills one buffer of the CPU's. Wider stores
