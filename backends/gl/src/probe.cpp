@@ -120,12 +120,12 @@ Status ProbeImages::write(const Context& context, const cw_probe& probe) const {
   const auto x = static_cast<GLint>(at % window->stride / kPixel);
   const auto y = static_cast<GLint>(at / window->stride);
   gl.Enable(GL_SCISSOR_TEST);
-  for (GLint i = 0; i < static_cast<GLint>(probe.size / kPixel); ++i) {
+  const auto* bytes = static_cast<const std::byte*>(probe.data);
+  for (std::uint64_t i = 0; i < probe.size / kPixel; ++i) {
     std::array<std::uint8_t, kPixel> pixel{};
-    std::memcpy(pixel.data(), static_cast<const std::byte*>(probe.data) + i * static_cast<GLint>(kPixel),
-                kPixel);
+    std::memcpy(pixel.data(), bytes + i * kPixel, kPixel);
     const auto channel = [&](std::size_t c) { return static_cast<GLfloat>(pixel.at(c)) / 255.0F; };
-    gl.Scissor(x + i, y, 1, 1);
+    gl.Scissor(x + static_cast<GLint>(i), y, 1, 1);
     gl.ClearColor(channel(0), channel(1), channel(2), channel(3));
     gl.Clear(GL_COLOR_BUFFER_BIT);
   }
