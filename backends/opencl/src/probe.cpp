@@ -92,6 +92,14 @@ Status Prober::build() {
   return make_kernel(write_, "causeway_write");
 }
 
+void Prober::settle() {
+  constexpr std::int64_t kPatience = 30'000'000'000;
+  if (running_) {
+    static_cast<void>(wait_until(context_, running_.get(), monotonic_ns() + kPatience, "an earlier probe"));
+    running_.reset();
+  }
+}
+
 Status Prober::prepare(std::int64_t& deadline_ns) {
   if (running_) {  // a probe that timed out
     if (auto status = wait_until(context_, running_.get(), deadline_ns, "an earlier probe"); !status) {

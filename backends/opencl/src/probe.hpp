@@ -21,6 +21,9 @@ public:
   /// DeviceLost.
   [[nodiscard]] Status write(const ImportedBuffer& buffer, const cw_probe& probe);
   [[nodiscard]] Status read(const ImportedBuffer& buffer, cw_probe& probe);
+  /// Waits, for half a minute at most, for a probe that timed out: it works on memory that may be the host's
+  /// mapping, which goes when the attachment does.
+  void settle();
 
 private:
   [[nodiscard]] Status prepare(std::int64_t& deadline_ns);
