@@ -14,8 +14,6 @@ namespace causeway::test {
 
 namespace {
 
-constexpr const char* kView = "causeway.test.copycat.v1";
-
 cw_device_info describe(std::string_view id) {
   auto info = plugin::sized<cw_device_info>();
   info.capabilities = CW_CAP_IMPORTS_DMA_BUF | CW_CAP_IMPORTS_MEMFD | CW_CAP_ACCESSES_VIA_CPU;
@@ -74,7 +72,7 @@ public:
   }
 
   Status map(Attachment& attachment, cw_direction /*direction*/, cw_mapping& out) {
-    out.native_interface = kView;
+    out.native_interface = kCopycatView;
     out.native = &attachment;
     out.import_path = "dma-buf";  // so it says
     return {};
@@ -116,11 +114,9 @@ private:
 
 }  // namespace
 
-std::byte copycat_sees(const Mapping& mapping, std::size_t offset) {
-  const void* native = mapping.native(kView);
-  return native == nullptr
-             ? std::byte{}
-             : static_cast<const CopyingDevice::Attachment*>(native)->objects.at(0).copy.at(offset);
+std::byte copycat_sees(const void* view, std::size_t offset) {
+  return view == nullptr ? std::byte{}
+                         : static_cast<const CopyingDevice::Attachment*>(view)->objects.at(0).copy.at(offset);
 }
 
 const cw_backend* copycat_backend(std::uint32_t /*host_version*/) {

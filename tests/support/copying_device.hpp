@@ -3,7 +3,6 @@
 
 #include <causeway/plugin/backend_abi.h>
 
-#include <causeway/attachment.hpp>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,7 +15,9 @@ namespace causeway::test {
 ///   never      never does
 const cw_backend* copycat_backend(std::uint32_t host_version);
 
-/// What such a device sees at that offset of the mapping's first object.
-[[nodiscard]] std::byte copycat_sees(const Mapping& mapping, std::size_t offset);
+/// The name of Mapping::native() for what such a device works on.
+inline constexpr const char* kCopycatView = "causeway.test.copycat.v1";
+/// What the device sees at that offset of the first object; view: what native() answered.
+[[nodiscard]] std::byte copycat_sees(const void* view, std::size_t offset);
 
 }  // namespace causeway::test

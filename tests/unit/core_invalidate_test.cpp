@@ -33,9 +33,9 @@ TEST_F(CoreInvalidate, DeviceSeesWhatWasWrittenSinceItsImport) {
   const auto mapping = stale(memory);
   for (const auto value : {std::byte{1}, std::byte{2}}) {
     write(memory, value);
-    EXPECT_NE(copycat_sees(mapping, 7), value) << "without it the device sees its copy";
+    EXPECT_NE(copycat_sees(mapping.native(kCopycatView), 7), value) << "without it the device sees its copy";
     must(mapping.invalidate(soon()));
-    EXPECT_EQ(copycat_sees(mapping, 7), value);
+    EXPECT_EQ(copycat_sees(mapping.native(kCopycatView), 7), value);
     EXPECT_EQ(mapping.import_path(), "dma-buf");
     EXPECT_TRUE(must(mapping.begin_access(Usage::Read, soon())).end());
   }

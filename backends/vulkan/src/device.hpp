@@ -42,7 +42,7 @@ public:
   Status query_constraints(const cw_image_desc& image, std::uint32_t usage, cw_constraints& out);
   Result<std::unique_ptr<Attachment>> attach(const cw_attach_info& info);
   Status map(Attachment& attachment, cw_direction direction, cw_mapping& out);
-  void unmap(Attachment&) {}
+  void unmap(Attachment&) { prober_.settle(); }
   Status begin_access(Attachment& attachment, const cw_access_begin& begin);
   Status end_access(Attachment& attachment, cw_access_end& end);
   const void* get_interface(std::string_view name);

@@ -10,7 +10,7 @@ namespace causeway::vulkan_backend {
 namespace {
 
 constexpr VkDeviceSize kStagingSize = 256;  // a probe has at most 64 bytes
-constexpr std::uint64_t kLastWait = 2'000'000'000;
+constexpr std::uint64_t kLastWait = 30'000'000'000;
 
 VkBufferMemoryBarrier barrier(VkBuffer buffer, const cw_probe& probe) noexcept {
   VkBufferMemoryBarrier made{VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER};
@@ -22,11 +22,14 @@ VkBufferMemoryBarrier barrier(VkBuffer buffer, const cw_probe& probe) noexcept {
 
 }  // namespace
 
-Prober::~Prober() {
+void Prober::settle() noexcept {
   if (running_) {
-    // Timed out earlier, and still not done: destroying what runs is worse than waiting a little.
-    context_.api.WaitForFences(context_.device, 1, &fence_, VK_TRUE, kLastWait);
+    running_ = context_.api.WaitForFences(context_.device, 1, &fence_, VK_TRUE, kLastWait) == VK_TIMEOUT;
   }
+}
+
+Prober::~Prober() {
+  settle();
   if (staging_ != VK_NULL_HANDLE) {
     context_.api.DestroyBuffer(context_.device, staging_, nullptr);
   }

@@ -26,6 +26,9 @@ public:
   /// Errors: TimedOut, DeviceLost, OutOfMemory.
   [[nodiscard]] Status write(VkBuffer buffer, const cw_probe& probe);
   [[nodiscard]] Status read(VkBuffer buffer, cw_probe& probe);
+  /// Waits, for half a minute at most, for a probe that timed out: what it works on is destroyed when the
+  /// attachment is.
+  void settle() noexcept;
 
 private:
   [[nodiscard]] Status prepare(std::int64_t deadline_ns);
