@@ -2,9 +2,11 @@
 // The alias proof and what follows from it, on drivers that share, that cache, and that copy.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <causeway/opencl.hpp>
 #include <causeway/runtime.hpp>
 #include <chrono>
+#include <thread>
 
 #include "host/opencl_fake.hpp"
 
@@ -133,6 +135,35 @@ TEST_F(OpenclProof, AProbeOutOfTimeSaysSoAndTheNextOneWorks) {
   const auto next = write();
   EXPECT_TRUE(next) << next;
   EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), memory_.bytes().begin()));
+  opencl_table().detach(device.raw(), attachment);
+}
+
+TEST_F(OpenclProof, AProbeOutOfTimeEndsBeforeItsMemoryGoes) {
+  const OpenclDevice device(host_, kAble);
+  const AttachWords words(dma_buf());
+  cw_attachment* attachment = nullptr;
+  ASSERT_TRUE(device.attach(words, &attachment));
+  auto mapping = plugin::sized<cw_mapping>();
+  ASSERT_TRUE(attempt([&](cw_error* error) {
+    return opencl_table().map(device.raw(), attachment, CW_DIRECTION_BIDIRECTIONAL, &mapping, error);
+  }));
+  auto bytes = pattern(16, 3);
+  auto probe = plugin::sized<cw_probe>();
+  probe.size = bytes.size();
+  probe.data = bytes.data();
+  probe.deadline_ns = 1;  // long past
+  icd().hold = true;
+  EXPECT_EQ(attempt([&](cw_error* error) {
+              return opencl_table().probe_write(device.raw(), attachment, &probe, error);
+            }).status,
+            CW_TIMED_OUT);
+  std::thread driver([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    icd().hold = false;
+  });
+  opencl_table().unmap(device.raw(), attachment);
+  EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), memory_.bytes().begin())) << "it has run";
+  driver.join();
   opencl_table().detach(device.raw(), attachment);
 }
 

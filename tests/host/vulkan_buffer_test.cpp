@@ -2,6 +2,7 @@
 // Memory as a VkBuffer: by dma-buf, and by host pointer.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "host/vulkan_caller.hpp"
@@ -118,6 +119,31 @@ TEST(VulkanBuffer, ProbeOutOfTimeSaysSoAndTheNextOneWorks) {
       [&](cw_error* error) { return vulkan_table().probe_write(device.raw(), attachment, &probe, error); });
   EXPECT_TRUE(next) << next;
   vulkan_table().detach(device.raw(), attachment);
+}
+
+// The validation layers object to a buffer that is destroyed before its commands were seen to be done.
+TEST(VulkanBuffer, ProbeOutOfTimeEndsBeforeItsMemoryGoes) {
+  const VulkanHost host;
+  const OpenedDevice device(host, "llvmpipe");
+  ASSERT_TRUE(device.opened()) << device.opened();
+  const auto memory = TestMemory::memfd(4096);
+  cw_attachment* attachment = nullptr;
+  ASSERT_TRUE(device.attach(AttachWords(memory.object()), &attachment));
+  auto mapping = plugin::sized<cw_mapping>();
+  ASSERT_TRUE(attempt([&](cw_error* error) {
+    return vulkan_table().map(device.raw(), attachment, CW_DIRECTION_BIDIRECTIONAL, &mapping, error);
+  }));
+  auto bytes = pattern(16, 3);
+  auto probe = plugin::sized<cw_probe>();
+  probe.size = bytes.size();
+  probe.data = bytes.data();
+  probe.deadline_ns = 1;  // long past
+  const auto late = attempt(
+      [&](cw_error* error) { return vulkan_table().probe_write(device.raw(), attachment, &probe, error); });
+  EXPECT_TRUE(late || late.status == CW_TIMED_OUT) << late;
+  vulkan_table().unmap(device.raw(), attachment);
+  vulkan_table().detach(device.raw(), attachment);
+  EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), memory.bytes().begin())) << "it has run";
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ public:
   /// The backend's struct of this interface name ("causeway.vulkan.view.v1"), or null if the mapping is of
   /// another kind. Use the backend's typed header instead of casting. Lives as long as the mapping.
   [[nodiscard]] const void* native(std::string_view interface_name) const noexcept;
-  /// How the memory came in: "dma-buf", "host-pointer", "pinned"; empty if there is no mapping.
+  /// How the memory came in: "dma-buf", "opaque-fd", "host-pointer", "pinned"; empty if there is no mapping.
   [[nodiscard]] std::string_view import_path() const noexcept;
   [[nodiscard]] AliasVerdict verdict() const noexcept;
   /// Device addresses where they are real; empty otherwise.

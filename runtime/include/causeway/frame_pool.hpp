@@ -75,7 +75,7 @@ struct AllocationReport {
   struct Import {
     std::string device;  ///< the device's name
     std::string backend;
-    std::string import_path;  ///< "dma-buf", "host-pointer"
+    std::string import_path;  ///< as Mapping::import_path()
     AliasVerdict verdict;     ///< the weakest of all frames
   };
   std::string exporter;  ///< who made the memory
