@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "host/vulkan_validation.hpp"
+
 namespace causeway::test {
 
 namespace {
@@ -53,9 +55,11 @@ UniqueFd pages_of(const FakeKernel* fake, const std::string& name, std::uint64_t
 }
 
 Runtime make_runtime(const FakeKernel* fake) {
-  return must(Runtime::create({.syscalls = fake != nullptr ? fake->syscalls() : nullptr,
-                               .backends = {&testdma_backend},
-                               .backend_path = ""}));
+  auto options = watched_options();  // some of the exporters are Vulkan devices
+  options.syscalls = fake != nullptr ? fake->syscalls() : nullptr;
+  options.backends = {&testdma_backend};
+  options.backend_path = "";
+  return must(Runtime::create(options));
 }
 
 /// Whether a device exports memory here: tried once, as Runtime::exporters() tries the others.

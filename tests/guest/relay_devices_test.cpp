@@ -13,6 +13,7 @@
 #include "guest/v4l2_vivid.hpp"
 #include "guest/vgem_fence.hpp"
 #include "host/vulkan_commands.hpp"
+#include "host/vulkan_validation.hpp"
 
 namespace causeway::test {
 namespace {
@@ -53,9 +54,10 @@ private:
 
 class Relay : public V4l2Guest, public ::testing::WithParamInterface<const char*> {
 protected:
+  [[nodiscard]] RuntimeOptions options() const override { return watched_options(); }
   void SetUp() override {
     // Drivers have descriptors of their own, from their first device on.
-    auto warm = Runtime::create().value();
+    auto warm = Runtime::create(options()).value();
     static_cast<void>(vulkan::open(warm));
     static_cast<void>(opencl::open(warm));
     V4l2Guest::SetUp();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "guest/v4l2_vivid.hpp"
+#include "host/vulkan_validation.hpp"
 #include "support/vulkan_sampler.hpp"
 
 namespace causeway::test {
@@ -22,6 +23,7 @@ void PrintTo(const Source& source, std::ostream* out) {
 
 class V4l2GpuImage : public V4l2Guest, public ::testing::WithParamInterface<Source> {
 protected:
+  [[nodiscard]] RuntimeOptions options() const override { return watched_options(); }
   /// Red, green and blue in the middle of each bar, as the shader sees them; 0 to 255.
   static void expect_rgb_bars(const Device& gpu, const FrameRef& frame) {
     const auto view = vulkan::view(frame.on(gpu));

@@ -122,7 +122,7 @@ protected:
       GTEST_SKIP() << "there are no cameras at " << kSinglePlanar << " and " << kMultiPlanar;
     }
     descriptors_ = open_descriptors();
-    auto made = Runtime::create();
+    auto made = Runtime::create(options());
     ASSERT_TRUE(made) << made.error().message();
     runtime.emplace(std::move(*made));
     if (::access(kSinglePlanar, R_OK | W_OK) != 0) {
@@ -139,6 +139,8 @@ protected:
       EXPECT_EQ(open_descriptors(), descriptors_) << "descriptors leaked";
     }
   }
+  /// Of the runtime.
+  [[nodiscard]] virtual RuntimeOptions options() const { return {}; }
   void expect_refusal() {
     const auto camera = v4l2::open(*runtime, kSinglePlanar);
     ASSERT_FALSE(camera);

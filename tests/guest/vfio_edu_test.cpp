@@ -16,6 +16,7 @@
 #include "guest/v4l2_vivid.hpp"
 #include "guest/vfio_edu.hpp"
 #include "guest/vfio_gpu.hpp"
+#include "host/vulkan_validation.hpp"
 
 namespace causeway::test {
 namespace {
@@ -99,7 +100,7 @@ protected:
       GTEST_SKIP() << "this machine has no card edu; tests/guest/machines/iommu.sh describes one that has";
     }
     descriptors_ = open_descriptors();
-    runtime.emplace(Runtime::create().value());
+    runtime.emplace(watched_runtime());
     if (auto opened = fpga_vfio::open(*runtime, edu::open_info(address)); !opened) {
       // The first test binds it, with the commands that the sentence names.
       ASSERT_EQ(opened.error().code(), Errc::WrongState) << opened.error().message();
