@@ -60,7 +60,7 @@ public:
 
 private:
   [[nodiscard]] static bool is_lazy(LazyObjects lazy, std::size_t i) noexcept {
-    return (lazy >> i & 1U) != 0;
+    return (std::uint32_t{lazy} >> i & 1U) != 0;
   }
   /// SYNC END on those of the first count objects whose END is not put off.
   [[nodiscard]] Status end_brackets(Usage usage, LazyObjects lazy, std::size_t count) const;
