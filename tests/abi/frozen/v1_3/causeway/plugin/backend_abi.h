@@ -432,9 +432,9 @@ typedef struct cw_backend {
    * end_access. */
   int32_t (*wait_idle)(cw_device* device, int64_t deadline_ns, cw_error* error);
 
-  /* Since 1.3. Optional; from any thread at any time, too. Makes of a CW_FENCE_DEVICE that giver, another open
-   * device of this backend, gave one of this device's own: begin_access takes it, fence_wait knows it, and the
-   * host releases it here. CW_UNSUPPORTED: the host asks giver to export it instead. */
+  /* Since 1.3. Optional; from any thread at any time, too. Makes of a CW_FENCE_DEVICE that giver, another
+   * open device of this backend, gave one of this device's own: begin_access takes it, fence_wait knows it,
+   * and the host releases it here. CW_UNSUPPORTED: the host asks giver to export it instead. */
   int32_t (*fence_import)(cw_device* device, cw_device* giver, const cw_fence* fence, cw_fence* imported,
                           cw_error* error);
 } cw_backend;
