@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chain.hpp"
 
+#include <causeway/plugin/text.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <utility>
-
-#include "text.hpp"
 
 namespace causeway::fpga_sim_backend {
 
@@ -15,7 +14,7 @@ Result<SharedPages> SharedPages::create(Hardware& hardware, std::size_t size) {
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(kPage, whole));
   if (memory == nullptr) {
     return Error(Errc::OutOfMemory, "fpga_sim",
-                 words(whole, " bytes for descriptors could not be allocated"));
+                 plugin::words(whole, " bytes for descriptors could not be allocated"));
   }
   std::memset(memory, 0, whole);
   SharedPages pages(hardware, memory);
@@ -87,10 +86,10 @@ std::string Chain::place_of(Ring ring, std::uint64_t address) const {
   const std::size_t count = in ? in_count_ : out_count_;
   for (std::size_t i = 0; i < count; ++i) {
     if (pages_.address_of((begin + i) * sizeof(Descriptor)) == address) {
-      return words("descriptor ", i + 1, " of ", count);
+      return plugin::words("descriptor ", i + 1, " of ", count);
     }
   }
-  return words("a descriptor at ", hex(address), " that is none of this job's");
+  return plugin::words("a descriptor at ", plugin::hex(address), " that is none of this job's");
 }
 
 }  // namespace causeway::fpga_sim_backend

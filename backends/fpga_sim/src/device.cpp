@@ -2,12 +2,11 @@
 #include "device.hpp"
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <chrono>
 #include <cstring>
 #include <string>
 #include <utility>
-
-#include "text.hpp"
 
 namespace causeway::fpga_sim_backend {
 namespace {
@@ -24,7 +23,7 @@ cw_device_info describe(plugin::Host host, unsigned data_bits) {
     info.capabilities |= CW_CAP_WAITS_HOST_EVENT;
   }
   plugin::copy_text(info.id, std::to_string(data_bits));
-  plugin::copy_text(info.name, words("simulated FPGA, ", data_bits, " bits"));
+  plugin::copy_text(info.name, plugin::words("simulated FPGA, ", data_bits, " bits"));
   plugin::copy_text(info.driver, "fpga_sim");
   plugin::copy_text(info.driver_version, "1");
   return info;
@@ -64,23 +63,24 @@ Result<std::unique_ptr<Card>> Card::open(plugin::Host host, const cw_open_info& 
   config.max_run = kDefaultRun;
   if (!id.empty() && id != "64" && id != "512") {
     return Error(Errc::NotFound, "open",
-                 words("there is no simulated FPGA \"", id,
-                       "\"; there are \"64\" and \"512\", by the bits of their data path"));
+                 plugin::words("there is no simulated FPGA \"", id,
+                               "\"; there are \"64\" and \"512\", by the bits of their data path"));
   }
   if (info.adopt != nullptr) {
     if (info.adopt_interface == nullptr ||
         std::string_view(info.adopt_interface) != CW_FPGA_SIM_CONFIG_INTERFACE) {
-      return Error(Errc::Unsupported, "open",
-                   words("something of \"", info.adopt_interface != nullptr ? info.adopt_interface : "",
-                         "\" was given; a simulated FPGA takes " CW_FPGA_SIM_CONFIG_INTERFACE));
+      return Error(
+          Errc::Unsupported, "open",
+          plugin::words("something of \"", info.adopt_interface != nullptr ? info.adopt_interface : "",
+                        "\" was given; a simulated FPGA takes " CW_FPGA_SIM_CONFIG_INTERFACE));
     }
     config = plugin::sized_copy(*static_cast<const cw_fpga_sim_config*>(info.adopt));
   }
   if (!known_width(config.data_bits) || config.max_run % kPage != 0) {
-    return Error(
-        Errc::InvalidArgument, "open",
-        words("a data path of ", config.data_bits, " bits and runs of ", config.max_run,
-              " bytes were asked for; there are 64 and 512 bits, and runs of whole pages of ", kPage));
+    return Error(Errc::InvalidArgument, "open",
+                 plugin::words(
+                     "a data path of ", config.data_bits, " bits and runs of ", config.max_run,
+                     " bytes were asked for; there are 64 and 512 bits, and runs of whole pages of ", kPage));
   }
   std::unique_ptr<Card> card(new Card(host, config.data_bits, config.max_run));
   auto scratch = SharedPages::create(card->driver_->hardware(), kPage);
@@ -107,8 +107,8 @@ Status Card::query_constraints(const cw_image_desc& /*image*/, std::uint32_t /*u
 Result<std::unique_ptr<Card::Attachment>> Card::attach(const cw_attach_info& info) {
   if (info.image.format != 0 && info.image.modifier != 0) {
     return Error(Errc::Unsupported, "attach",
-                 words("a picture with the modifier ", hex(info.image.modifier),
-                       " was given; the simulated FPGA reads rows (LINEAR)"));
+                 plugin::words("a picture with the modifier ", plugin::hex(info.image.modifier),
+                               " was given; the simulated FPGA reads rows (LINEAR)"));
   }
   auto made = std::make_unique<Attachment>(*this);
   cw_fpga_view& view = made->view_;
@@ -297,16 +297,17 @@ Result<cw_fence> Card::submit(cw_fpga_sim_job& job) {
                            const char* turn) -> Status {
     const auto found = mapped_.find(ticket);
     if (found == mapped_.end()) {
-      return Error(Errc::WrongState, "fpga_sim submit",
-                   words("the ", side,
-                         " that the job was prepared for is mapped no more; prepare one for its successor"));
+      return Error(
+          Errc::WrongState, "fpga_sim submit",
+          plugin::words("the ", side,
+                        " that the job was prepared for is mapped no more; prepare one for its successor"));
     }
     const auto& turns = found->second->turns_;
     if (std::none_of(turns.begin(), turns.end(),
                      [&](const auto& turn) { return (turn.usage & usage) != 0; })) {
       return Error(Errc::WrongState, "fpga_sim submit",
-                   words("the card has no turn on the ", side, "; call begin_access(", turn,
-                         ") on its mapping first"));
+                   plugin::words("the card has no turn on the ", side, "; call begin_access(", turn,
+                                 ") on its mapping first"));
     }
     for (const auto& one : turns) {
       if (one.gate != nullptr && !one.gate->open()) {

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <chrono>
 #include <string>
 #include <utility>
 
 #include "registers.hpp"
-#include "text.hpp"
 
 namespace causeway::fpga_sim_backend {
 namespace {
@@ -260,7 +260,7 @@ Status Driver::wait(Job& job, Deadline deadline) {
     Lock lock(mutex_);
     std::string text =
         running_ == &job
-            ? words("the card did not interrupt before the deadline, and was reset; ", where(inside))
+            ? plugin::words("the card did not interrupt before the deadline, and was reset; ", where(inside))
         : running_ != nullptr
             ? "the job was not started before the deadline, since the card works on one before it; it was "
               "taken back"
@@ -396,22 +396,23 @@ std::string Driver::where(Inside inside) {
   const auto mm2s = read(inside, Ring::Mm2s, reg::kStatus);
   const auto s2mm = read(inside, Ring::S2mm, reg::kStatus);
   const auto kernel = inside.engine.read_register(reg::kKernelStatus);
-  return words(
-      "MM2S_DMASR is ", hex(mm2s), ", S2MM_DMASR ", hex(s2mm),
+  return plugin::words(
+      "MM2S_DMASR is ", plugin::hex(mm2s), ", S2MM_DMASR ", plugin::hex(s2mm),
       (kernel & kernel::kMismatch) != 0 ? ", and the packet had not the size of the kernel's image" : "");
 }
 
 Error Driver::explain(Inside inside, Ring ring, std::uint32_t status, const Job* job) const {
   const std::uint64_t current =
       read(inside, ring, reg::kCurrent) | std::uint64_t{read(inside, ring, reg::kCurrent + 4)} << 32U;
-  const std::string place =
-      job != nullptr ? job->chain.place_of(ring, current) : words("the descriptor at ", hex(current));
-  std::string text = words("the ring ", name_of(ring), " stopped at ", place, " (DMASR ", hex(status), ", ",
-                           cause_of(status), ")");
+  const std::string place = job != nullptr ? job->chain.place_of(ring, current)
+                                           : plugin::words("the descriptor at ", plugin::hex(current));
+  std::string text = plugin::words("the ring ", name_of(ring), " stopped at ", place, " (DMASR ",
+                                   plugin::hex(status), ", ", cause_of(status), ")");
   const auto& fault = inside.iommu.last_fault();
   if (fault && (status & (status::kDmaDecErr | status::kSgDecErr)) != 0) {
-    text += words("; the IOMMU blocked a ", fault->write ? "write to " : "read of ", hex(fault->address),
-                  ", which is ", fault->mapped ? "mapped for reading alone" : "not mapped");
+    text += plugin::words("; the IOMMU blocked a ", fault->write ? "write to " : "read of ",
+                          plugin::hex(fault->address), ", which is ",
+                          fault->mapped ? "mapped for reading alone" : "not mapped");
   }
   return {Errc::Io, "fpga_sim", std::move(text)};
 }

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <causeway/format.hpp>
+#include <causeway/plugin/text.hpp>
 #include <optional>
 #include <string>
 
 #include "registers.hpp"
-#include "text.hpp"
 
 namespace causeway::fpga_sim_backend {
 namespace {
@@ -71,16 +71,17 @@ std::uint32_t bytes_of_packed(Format format) {
 }
 
 std::string name_of(const cw_fpga_view& view) {
-  return view.format == 0 ? words(view.width, " plain bytes")
-                          : words(Format{view.format}.to_string(), " of ", view.width, "x", view.height);
+  return view.format == 0
+             ? plugin::words(view.width, " plain bytes")
+             : plugin::words(Format{view.format}.to_string(), " of ", view.width, "x", view.height);
 }
 
 Status check_rows(const char* side, const Rows& rows, std::uint32_t beat) {
   if (rows.offset % beat != 0 || rows.stride % beat != 0) {
     return Error(Errc::Unsupported, kPrepare,
-                 words("the ", side, " begins at byte ", rows.offset, " and its rows are ", rows.stride,
-                       " bytes apart; a data path of ", beat * 8, " bits takes multiples of ", beat,
-                       ", as the card's constraints say"));
+                 plugin::words("the ", side, " begins at byte ", rows.offset, " and its rows are ",
+                               rows.stride, " bytes apart; a data path of ", beat * 8,
+                               " bits takes multiples of ", beat, ", as the card's constraints say"));
   }
   return {};
 }
@@ -93,9 +94,9 @@ std::uint64_t extent(const Rows& rows, std::uint32_t beat) {
 Status check_extent(const char* side, const cw_fpga_view& view, const Rows& rows, std::uint32_t beat) {
   const std::uint64_t end = rows.offset + extent(rows, beat);
   if (rows.object >= view.object_count || end > view.sizes[rows.object]) {
-    return Error(
-        Errc::InvalidArgument, kPrepare,
-        words("the ", side, " would reach to byte ", end, " in whole beats, beyond the end of its memory"));
+    return Error(Errc::InvalidArgument, kPrepare,
+                 plugin::words("the ", side, " would reach to byte ", end,
+                               " in whole beats, beyond the end of its memory"));
   }
   return {};
 }
@@ -151,8 +152,8 @@ Result<ImageJob> plan_image(const cw_fpga_view& source, const cw_fpga_view& dest
   std::uint32_t out_pixel = 1;
   const auto refuse = [&](const char* takes) {
     return Error(Errc::Unsupported, kPrepare,
-                 words("from ", name_of(source), " to ", name_of(destination),
-                       " was asked for; this kernel takes ", takes, ", both of one size"));
+                 plugin::words("from ", name_of(source), " to ", name_of(destination),
+                               " was asked for; this kernel takes ", takes, ", both of one size"));
   };
   const bool one_size = source.width == destination.width && source.height == destination.height;
   switch (kernel) {
@@ -168,8 +169,8 @@ Result<ImageJob> plan_image(const cw_fpga_view& source, const cw_fpga_view& dest
       }
       if (source.width > kMaxRow) {
         return Error(Errc::Unsupported, kPrepare,
-                     words("a row of ", source.width,
-                           " pixels was asked for; the kernel's line memory holds ", kMaxRow));
+                     plugin::words("a row of ", source.width,
+                                   " pixels was asked for; the kernel's line memory holds ", kMaxRow));
       }
       break;
     case CW_FPGA_SIM_GREY: {
@@ -184,7 +185,7 @@ Result<ImageJob> plan_image(const cw_fpga_view& source, const cw_fpga_view& dest
     }
     default:
       return Error(Errc::InvalidArgument, kPrepare,
-                   words("there is no kernel ", kernel, "; 0 is pass, 1 sobel, 2 grey"));
+                   plugin::words("there is no kernel ", kernel, "; 0 is pass, 1 sobel, 2 grey"));
   }
   if (source.width == 0 || source.height == 0) {
     return Error(Errc::InvalidArgument, kPrepare,

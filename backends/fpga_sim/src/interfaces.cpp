@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <causeway/plugin/text.hpp>
 #include <string>
 
 #include "device.hpp"
 #include "registers.hpp"
-#include "text.hpp"
 
 namespace causeway::fpga_sim_backend {
 namespace {
@@ -18,7 +18,8 @@ Card& card_of(cw_device* device) {
 
 Status check_bar(std::uint32_t bar) {
   if (bar != 0) {
-    return Error(Errc::NotFound, "fpga_sim", words("there is no BAR ", bar, "; the card has BAR 0 alone"));
+    return Error(Errc::NotFound, "fpga_sim",
+                 plugin::words("there is no BAR ", bar, "; the card has BAR 0 alone"));
   }
   return {};
 }
@@ -29,8 +30,8 @@ Status check_register(std::uint32_t bar, std::uint64_t offset) {
   }
   if (offset % 4 != 0 || offset >= reg::kEnd) {
     return Error(Errc::InvalidArgument, "fpga_sim",
-                 words("the register at ", hex(offset), " was asked for; they are at multiples of 4 below ",
-                       hex(reg::kEnd)));
+                 plugin::words("the register at ", plugin::hex(offset),
+                               " was asked for; they are at multiples of 4 below ", plugin::hex(reg::kEnd)));
   }
   return {};
 }
@@ -72,7 +73,7 @@ const cw_fpga_card& card_functions() {
       return guarded(error, "interrupt", [&]() -> Status {
         if (index >= kInterrupts) {
           return Error(Errc::NotFound, "fpga_sim",
-                       words("there is no interrupt ", index, "; 0 is MM2S's, 1 is S2MM's"));
+                       plugin::words("there is no interrupt ", index, "; 0 is MM2S's, 1 is S2MM's"));
         }
         auto made_fd = card_of(device).driver().interrupt_fd(index);
         if (!made_fd) {

@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <string>
-
-#include "text.hpp"
 
 namespace causeway::fpga_vfio_backend {
 namespace {
@@ -46,10 +45,10 @@ Status Bars::map() {
                               device_.fd(), static_cast<std::int64_t>(region->offset));
     if (mapped == MAP_FAILED) {
       const int failure = errno;
-      return Error(
-          errc_from_errno(failure), "mmap",
-          words("BAR ", i, " of ", device_.address(), ", ", region->size, " bytes, could not be mapped"),
-          failure);
+      return Error(errc_from_errno(failure), "mmap",
+                   plugin::words("BAR ", i, " of ", device_.address(), ", ", region->size,
+                                 " bytes, could not be mapped"),
+                   failure);
     }
     bar.memory = static_cast<std::byte*>(mapped);
   }
@@ -70,11 +69,11 @@ Result<std::uint64_t> Bars::size(std::uint32_t bar) const {
   }
   std::string known;
   for (std::uint32_t i = 0; i < kMost; ++i) {
-    known += bars_.at(i).region.size > 0 ? words(" ", i) : std::string();
+    known += bars_.at(i).region.size > 0 ? plugin::words(" ", i) : std::string();
   }
   return Error(Errc::NotFound, "fpga_vfio",
-               words("there is no BAR ", bar, "; ", device_.address(), " has",
-                     known.empty() ? std::string(" none") : known));
+               plugin::words("there is no BAR ", bar, "; ", device_.address(), " has",
+                             known.empty() ? std::string(" none") : known));
 }
 
 Result<const Bars::Bar*> Bars::find(std::uint32_t bar, std::uint64_t offset) const {
@@ -83,9 +82,10 @@ Result<const Bars::Bar*> Bars::find(std::uint32_t bar, std::uint64_t offset) con
     return bytes.error();
   }
   if (offset % 4 != 0 || *bytes < 4 || offset > *bytes - 4) {
-    return Error(Errc::InvalidArgument, "fpga_vfio",
-                 words("the register at ", hex(offset), " of BAR ", bar, " of ", device_.address(),
-                       " was asked for; its registers are at multiples of 4 below ", hex(*bytes)));
+    return Error(
+        Errc::InvalidArgument, "fpga_vfio",
+        plugin::words("the register at ", plugin::hex(offset), " of BAR ", bar, " of ", device_.address(),
+                      " was asked for; its registers are at multiples of 4 below ", plugin::hex(*bytes)));
   }
   return &bars_.at(bar);
 }
@@ -102,8 +102,8 @@ Result<std::uint32_t> Bars::read(std::uint32_t bar, std::uint64_t offset) const 
   } else if (::pread(device_.fd(), &value, sizeof(value),
                      static_cast<off_t>((*found)->region.offset + offset)) != sizeof(value)) {
     return Error(Errc::Io, "pread",
-                 words("the register at ", hex(offset), " of BAR ", bar, " of ", device_.address(),
-                       " could not be read"),
+                 plugin::words("the register at ", plugin::hex(offset), " of BAR ", bar, " of ",
+                               device_.address(), " could not be read"),
                  errno);
   }
   return value;
@@ -120,8 +120,8 @@ Status Bars::write(std::uint32_t bar, std::uint64_t offset, std::uint32_t value)
   } else if (::pwrite(device_.fd(), &value, sizeof(value),
                       static_cast<off_t>((*found)->region.offset + offset)) != sizeof(value)) {
     return Error(Errc::Io, "pwrite",
-                 words("the register at ", hex(offset), " of BAR ", bar, " of ", device_.address(),
-                       " could not be written"),
+                 plugin::words("the register at ", plugin::hex(offset), " of BAR ", bar, " of ",
+                               device_.address(), " could not be written"),
                  errno);
   }
   return {};

@@ -4,12 +4,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <cstring>
 #include <string>
 #include <utility>
-
-#include "text.hpp"
 
 namespace causeway::fpga_vfio_backend {
 namespace {
@@ -22,10 +21,10 @@ cw_device_info describe(const PciFunction& function, bool coherent) {
     plugin::copy_text(info.evidence,
                       "VFIO_DMA_CC_IOMMU: the IOMMU makes all DMA of the card snoop the CPU's caches");
   }
-  std::string ids = hex(0x100000000ULL | function.vendor << 16U | function.device).substr(3);
+  std::string ids = plugin::hex(0x100000000ULL | function.vendor << 16U | function.device).substr(3);
   ids.insert(4, ":");
   plugin::copy_text(info.id, function.address);
-  plugin::copy_text(info.name, words("PCI card ", ids, " at ", function.address));
+  plugin::copy_text(info.name, plugin::words("PCI card ", ids, " at ", function.address));
   plugin::copy_text(info.driver, "vfio-pci");
   return info;
 }
@@ -108,9 +107,10 @@ Status Card::Attachment::add(const cw_object& object) {
                  MAP_SHARED, object.pinnable_fd, static_cast<std::int64_t>(object.pinnable_offset));
   if (memory == MAP_FAILED) {
     const int failure = errno;
-    return Error(errc_from_errno(failure), "mmap",
-                 words(object.size, " bytes of the memfd beneath a buffer could not be mapped to be pinned"),
-                 failure);
+    return Error(
+        errc_from_errno(failure), "mmap",
+        plugin::words(object.size, " bytes of the memfd beneath a buffer could not be mapped to be pinned"),
+        failure);
   }
   view_.sizes[objects_.size()] = object.size;
   objects_.push_back({.memory = memory, .size = object.size, .read_only = read_only});
@@ -120,8 +120,8 @@ Status Card::Attachment::add(const cw_object& object) {
 Result<std::unique_ptr<Card::Attachment>> Card::attach(const cw_attach_info& info) {
   if (info.image.format != 0 && info.image.modifier != 0) {
     return Error(Errc::Unsupported, "attach",
-                 words("a picture with the modifier ", hex(info.image.modifier), " was given; ",
-                       function_.address, " is given rows of pixels (LINEAR)"));
+                 plugin::words("a picture with the modifier ", plugin::hex(info.image.modifier),
+                               " was given; ", function_.address, " is given rows of pixels (LINEAR)"));
   }
   auto made = std::make_unique<Attachment>(*this, info);
   for (std::uint32_t i = 0; i < info.object_count; ++i) {
@@ -139,9 +139,9 @@ Status Card::map(Attachment& attachment, cw_direction direction, cw_mapping& out
   for (const auto& object : attachment.objects_) {
     if (writes && object.read_only) {
       return Error(Errc::Permission, "map",
-                   words(function_.address,
-                         " was to write to a buffer whose descriptor permits reading alone; map it "
-                         "with Direction::ToDevice"));
+                   plugin::words(function_.address,
+                                 " was to write to a buffer whose descriptor permits reading alone; map it "
+                                 "with Direction::ToDevice"));
     }
   }
   std::uint32_t i = 0;
@@ -202,8 +202,8 @@ Status Card::end_access(Attachment& /*attachment*/, cw_access_end& end) {
     if (end.signal_count == end.signal_capacity) {
       // Not to be left out: who comes next would not wait for it.
       return Error(Errc::Unsupported, "end_access",
-                   words("more than ", end.signal_capacity, " interrupts of ", function_.address,
-                         " are expected; wait for some of them first"));
+                   plugin::words("more than ", end.signal_capacity, " interrupts of ", function_.address,
+                                 " are expected; wait for some of them first"));
     }
     auto fence = plugin::sized<cw_fence>();
     fence.kind = CW_FENCE_DEVICE;
@@ -233,9 +233,10 @@ Status Card::wait_idle(std::int64_t deadline_ns) {
     return {};
   }
   // Nobody says what the card does, so it may be at work: it is kept from memory.
-  host_.log(CW_LOG_WARNING, words(function_.address,
-                                  " may be at work, since none of its interrupts is ever expected: its bus "
-                                  "mastering is off until fpga::reset()"));
+  host_.log(CW_LOG_WARNING,
+            plugin::words(function_.address,
+                          " may be at work, since none of its interrupts is ever expected: its bus "
+                          "mastering is off until fpga::reset()"));
   return device_.set_mastering(false);
 }
 
@@ -269,9 +270,10 @@ Status Card::wait(std::uint32_t n, std::int64_t deadline_ns) {
   const auto done = reset(ETIMEDOUT);
   return Error(
       Errc::TimedOut, "fpga_vfio wait",
-      words(function_.address, " did not raise interrupt ", n, " within its deadline, and ",
-            done ? std::string("was reset") : words("is stopped: ", done.error().detail()),
-            "; if its IOMMU blocked it, the kernel's log has the address: dmesg | grep -e DMAR -e AMD-Vi"));
+      plugin::words(
+          function_.address, " did not raise interrupt ", n, " within its deadline, and ",
+          done ? std::string("was reset") : plugin::words("is stopped: ", done.error().detail()),
+          "; if its IOMMU blocked it, the kernel's log has the address: dmesg | grep -e DMAR -e AMD-Vi"));
 }
 
 void Card::tell(cw_fpga_vfio_info& out) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dma_space.hpp"
 
-#include "text.hpp"
+#include <causeway/plugin/text.hpp>
 
 namespace causeway::fpga_vfio_backend {
 
@@ -17,9 +17,10 @@ Result<std::uint64_t> DmaSpace::map(const void* memory, std::uint64_t bytes, boo
   if (!iova) {
     return Error(
         Errc::OutOfMemory, "fpga_vfio map",
-        words("there is no room for ", length, " bytes among the addresses of ", device_.address(), ", ",
-              hex(bounds().first), " to ", hex(bounds().last), ", of which ", mapped_,
-              " bytes are in use; unmap other buffers, or raise address_bits if the card drives more"));
+        plugin::words(
+            "there is no room for ", length, " bytes among the addresses of ", device_.address(), ", ",
+            plugin::hex(bounds().first), " to ", plugin::hex(bounds().last), ", of which ", mapped_,
+            " bytes are in use; unmap other buffers, or raise address_bits if the card drives more"));
   }
   if (auto mapped = device_.map(memory, length, *iova, card_reads, card_writes); !mapped) {
     space_.give_back(*iova, length);

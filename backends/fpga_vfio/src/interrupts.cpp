@@ -6,11 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-
-#include "text.hpp"
 
 namespace causeway::fpga_vfio_backend {
 namespace {
@@ -42,7 +41,7 @@ Status Interrupts::enable() {
     if (!event.valid()) {
       const int failure = errno;
       return Error(errc_from_errno(failure), "eventfd",
-                   words("interrupt ", i, " of ", device_.address(), " has no eventfd"), failure);
+                   plugin::words("interrupt ", i, " of ", device_.address(), " has no eventfd"), failure);
     }
     events.push_back(event.get());
     lines_.push_back({.event = std::move(event)});
@@ -55,9 +54,9 @@ Result<Interrupts::Line*> Interrupts::find(std::uint32_t n) {
     return &lines_[n];
   }
   return Error(Errc::NotFound, "fpga_vfio",
-               words("there is no interrupt ", n, "; ", device_.address(),
-                     lines_.empty() ? std::string(" has neither MSI-X nor MSI")
-                                    : words(" has those from 0 to ", lines_.size() - 1)));
+               plugin::words("there is no interrupt ", n, "; ", device_.address(),
+                             lines_.empty() ? std::string(" has neither MSI-X nor MSI")
+                                            : plugin::words(" has those from 0 to ", lines_.size() - 1)));
 }
 
 Result<int> Interrupts::fd(std::uint32_t n) const {
@@ -85,15 +84,16 @@ Status Interrupts::expect(std::uint32_t n) {
   if (line.reached < line.expected && line.polled) {
     return Error(
         Errc::Busy, "fpga_vfio expect",
-        words("interrupt ", n, " of ", device_.address(), " is expected, and somebody waits for it"));
+        plugin::words("interrupt ", n, " of ", device_.address(), " is expected, and somebody waits for it"));
   }
   // Who polls though his point is reached is about to find that out.
   poll_ended_.wait(lock, [&] { return !line.polled; });
   look(line);
   if (line.reached < line.expected) {
-    return Error(Errc::Busy, "fpga_vfio expect",
-                 words("interrupt ", n, " of ", device_.address(),
-                       " is expected already, and has not come; wait for it first, or reset the card"));
+    return Error(
+        Errc::Busy, "fpga_vfio expect",
+        plugin::words("interrupt ", n, " of ", device_.address(),
+                      " is expected already, and has not come; wait for it first, or reset the card"));
   }
   ++line.expected;
   return {};
@@ -107,8 +107,8 @@ Result<Interrupts::Point> Interrupts::last(std::uint32_t n) {
   const std::lock_guard lock(mutex_);
   if ((*found)->expected == 0) {
     return Error(Errc::WrongState, "fpga_vfio wait",
-                 words("interrupt ", n, " of ", device_.address(),
-                       " was never expected; call expect() before the card is started"));
+                 plugin::words("interrupt ", n, " of ", device_.address(),
+                               " was never expected; call expect() before the card is started"));
   }
   return Point{.line = n, .value = (*found)->expected};
 }
@@ -135,7 +135,7 @@ Status Interrupts::outcome(const Line& line, Point point) const {
     return {};
   }
   return Error(Errc::Io, "fpga_vfio wait",
-               words(device_.address(), " was reset before its interrupt ", point.line, " came"),
+               plugin::words(device_.address(), " was reset before its interrupt ", point.line, " came"),
                failed->second);
 }
 
@@ -153,9 +153,9 @@ Status Interrupts::wait(Point point, std::int64_t deadline_ns) {
     }
     const auto left = left_until(deadline_ns);
     if (last_look) {
-      return Error(
-          Errc::TimedOut, "fpga_vfio wait",
-          words("interrupt ", point.line, " of ", device_.address(), " had not come at the deadline"));
+      return Error(Errc::TimedOut, "fpga_vfio wait",
+                   plugin::words("interrupt ", point.line, " of ", device_.address(),
+                                 " had not come at the deadline"));
     }
     last_look = left == Nanoseconds::zero();
     if (line.polled) {
@@ -176,9 +176,10 @@ Status Interrupts::wait(Point point, std::int64_t deadline_ns) {
     }
     poll_ended_.notify_all();
     if (failure != 0 && failure != EINTR && failure != EAGAIN) {
-      return Error(errc_from_errno(failure), "ppoll",
-                   words("interrupt ", point.line, " of ", device_.address(), " cannot be waited for"),
-                   failure);
+      return Error(
+          errc_from_errno(failure), "ppoll",
+          plugin::words("interrupt ", point.line, " of ", device_.address(), " cannot be waited for"),
+          failure);
     }
   }
 }

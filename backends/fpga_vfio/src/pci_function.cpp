@@ -7,10 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <causeway/fd.hpp>
+#include <causeway/plugin/text.hpp>
 #include <cctype>
 #include <cstdlib>
-
-#include "text.hpp"
 
 namespace causeway::fpga_vfio_backend {
 namespace {
@@ -115,9 +114,10 @@ std::vector<std::string> members_of(plugin::Host host, const std::string& group)
 
 std::string how_to_bind(const std::string& address, bool bound_elsewhere) {
   const std::string function = kDevices + address;
-  return words("modprobe vfio-pci; echo vfio-pci > ", function, "/driver_override; ",
-               bound_elsewhere ? words("echo ", address, " > ", function, "/driver/unbind; ") : std::string(),
-               "echo ", address, " > /sys/bus/pci/drivers_probe");
+  return plugin::words(
+      "modprobe vfio-pci; echo vfio-pci > ", function, "/driver_override; ",
+      bound_elsewhere ? plugin::words("echo ", address, " > ", function, "/driver/unbind; ") : std::string(),
+      "echo ", address, " > /sys/bus/pci/drivers_probe");
 }
 
 }  // namespace causeway::fpga_vfio_backend

@@ -7,14 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <thread>
 #include <utility>
-
-#include "text.hpp"
 
 namespace causeway::fpga_vfio_backend {
 namespace {
@@ -31,7 +30,7 @@ std::string memlock_limit() {
   if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
     return "unlimited";
   }
-  return words(limit.rlim_cur, " bytes");
+  return plugin::words(limit.rlim_cur, " bytes");
 }
 
 /// The chain of capabilities behind an info struct: each begins with an id and the offset of the next one.
@@ -59,7 +58,8 @@ Result<VfioDevice::Dma> VfioDevice::dma() const {
   asked.argsz = sizeof(asked);
   const auto failed = [&](int result) {
     return Error(errc_from_errno(-result), "VFIO_IOMMU_GET_INFO",
-                 words("the kernel does not tell which addresses ", address_, " may be given"), -result);
+                 plugin::words("the kernel does not tell which addresses ", address_, " may be given"),
+                 -result);
   };
   if (const int result = call(container_.get(), VFIO_IOMMU_GET_INFO, &asked); result < 0) {
     return failed(result);
@@ -111,27 +111,32 @@ Status VfioDevice::map(const void* memory, std::uint64_t bytes, std::uint64_t io
     case -ENOMEM:
       return Error(
           Errc::OutOfMemory, "VFIO_IOMMU_MAP_DMA",
-          words(bytes, " bytes were to be pinned for ", address_, ", and this process may lock ",
-                memlock_limit(),
-                " of memory in all (RLIMIT_MEMLOCK); raise that: ulimit -l unlimited in a shell of root's, "
-                "LimitMEMLOCK=infinity in a systemd unit, or memlock in /etc/security/limits.conf"),
+          plugin::words(
+              bytes, " bytes were to be pinned for ", address_, ", and this process may lock ",
+              memlock_limit(),
+              " of memory in all (RLIMIT_MEMLOCK); raise that: ulimit -l unlimited in a shell of root's, "
+              "LimitMEMLOCK=infinity in a systemd unit, or memlock in /etc/security/limits.conf"),
           ENOMEM);
     case -EFAULT:
       return Error(
           Errc::Unsupported, "VFIO_IOMMU_MAP_DMA",
-          words("the kernel cannot pin these pages for ", address_,
-                ": a dma-buf's own mapping cannot be pinned, the memfd beneath it can (exporters udmabuf "
-                "and memfd)"),
+          plugin::words(
+              "the kernel cannot pin these pages for ", address_,
+              ": a dma-buf's own mapping cannot be pinned, the memfd beneath it can (exporters udmabuf "
+              "and memfd)"),
           EFAULT);
     case -ENOSPC:
-      return Error(Errc::OutOfMemory, "VFIO_IOMMU_MAP_DMA",
-                   words("the container of ", address_,
-                         " has as many mappings as it may have; raise the parameter dma_entry_limit of "
-                         "vfio_iommu_type1, or map fewer and larger buffers"),
-                   ENOSPC);
+      return Error(
+          Errc::OutOfMemory, "VFIO_IOMMU_MAP_DMA",
+          plugin::words("the container of ", address_,
+                        " has as many mappings as it may have; raise the parameter dma_entry_limit of "
+                        "vfio_iommu_type1, or map fewer and larger buffers"),
+          ENOSPC);
     default:
-      return Error(errc_from_errno(-result), "VFIO_IOMMU_MAP_DMA",
-                   words(bytes, " bytes could not be mapped for ", address_, " at ", hex(iova)), -result);
+      return Error(
+          errc_from_errno(-result), "VFIO_IOMMU_MAP_DMA",
+          plugin::words(bytes, " bytes could not be mapped for ", address_, " at ", plugin::hex(iova)),
+          -result);
   }
 }
 
@@ -143,8 +148,8 @@ Status VfioDevice::unmap(std::uint64_t iova, std::uint64_t bytes) const {
   const int result = call(container_.get(), VFIO_IOMMU_UNMAP_DMA, &request);
   if (result < 0 || request.size != bytes) {
     return Error(result < 0 ? errc_from_errno(-result) : Errc::Internal, "VFIO_IOMMU_UNMAP_DMA",
-                 words(bytes, " bytes at ", hex(iova), " were to be unmapped from ", address_, ", and ",
-                       result < 0 ? 0 : request.size, " were"),
+                 plugin::words(bytes, " bytes at ", plugin::hex(iova), " were to be unmapped from ", address_,
+                               ", and ", result < 0 ? 0 : request.size, " were"),
                  result < 0 ? -result : 0);
   }
   return {};
@@ -156,7 +161,7 @@ Result<Region> VfioDevice::region(std::uint32_t index) const {
   info.index = index;
   if (const int result = call(device_.get(), VFIO_DEVICE_GET_REGION_INFO, &info); result < 0) {
     return Error(errc_from_errno(-result), "VFIO_DEVICE_GET_REGION_INFO",
-                 words("the kernel does not describe region ", index, " of ", address_), -result);
+                 plugin::words("the kernel does not describe region ", index, " of ", address_), -result);
   }
   // A mappable region with capabilities may be so in parts only (VFIO_REGION_INFO_CAP_SPARSE_MMAP): read(2)
   // and write(2) reach all of it.
@@ -180,7 +185,7 @@ Result<InterruptKind> VfioDevice::interrupts() const {
     vfio_irq_info info{.argsz = sizeof(vfio_irq_info), .flags = 0, .index = index, .count = 0};
     if (const int result = call(device_.get(), VFIO_DEVICE_GET_IRQ_INFO, &info); result < 0) {
       return Error(errc_from_errno(-result), "VFIO_DEVICE_GET_IRQ_INFO",
-                   words("the kernel does not tell the interrupts of ", address_), -result);
+                   plugin::words("the kernel does not tell the interrupts of ", address_), -result);
     }
     if (info.count > 0 && (info.flags & VFIO_IRQ_INFO_EVENTFD) != 0) {
       return InterruptKind{.index = index, .count = info.count};
@@ -200,7 +205,7 @@ Status VfioDevice::set_interrupts(std::uint32_t index, std::span<const int> even
   std::memcpy(request.data() + sizeof(head), eventfds.data(), eventfds.size_bytes());
   if (const int result = call(device_.get(), VFIO_DEVICE_SET_IRQS, request.data()); result < 0) {
     return Error(errc_from_errno(-result), "VFIO_DEVICE_SET_IRQS",
-                 words(eventfds.size(), " interrupts of ", address_, " could not be led to eventfds"),
+                 plugin::words(eventfds.size(), " interrupts of ", address_, " could not be led to eventfds"),
                  -result);
   }
   return {};
@@ -220,8 +225,8 @@ Status VfioDevice::set_mastering(bool on) const {
   }
   if (!done) {
     return Error(Errc::Io, "PCI_COMMAND",
-                 words("bus mastering of ", address_, " could not be turned ", on ? "on" : "off",
-                       " in its configuration space"),
+                 plugin::words("bus mastering of ", address_, " could not be turned ", on ? "on" : "off",
+                               " in its configuration space"),
                  errno);
   }
   return {};
@@ -230,8 +235,8 @@ Status VfioDevice::set_mastering(bool on) const {
 Status VfioDevice::reset() const {
   if (!can_reset_) {
     return Error(Errc::Unsupported, "VFIO_DEVICE_RESET",
-                 words(address_, " has no reset that the kernel knows (/sys/bus/pci/devices/", address_,
-                       "/reset_method is empty)"));
+                 plugin::words(address_, " has no reset that the kernel knows (/sys/bus/pci/devices/",
+                               address_, "/reset_method is empty)"));
   }
   int result = 0;
   for (int i = 0; i < kResetTries; ++i) {
@@ -242,7 +247,7 @@ Status VfioDevice::reset() const {
     std::this_thread::sleep_for(kResetPause);
   }
   if (result < 0) {
-    return Error(Errc::Io, "VFIO_DEVICE_RESET", words(address_, " could not be reset"), -result);
+    return Error(Errc::Io, "VFIO_DEVICE_RESET", plugin::words(address_, " could not be reset"), -result);
   }
   return {};
 }

@@ -5,10 +5,10 @@
 #include <linux/vfio.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <utility>
 
-#include "text.hpp"
 #include "vfio_device.hpp"
 
 namespace causeway::fpga_vfio_backend {
@@ -23,48 +23,49 @@ Result<UniqueFd> open_node(plugin::Host host, const std::string& path) {
     return UniqueFd(fd);
   }
   const int failure = errno;
-  return Error(errc_from_errno(failure), "open", words(path, " could not be opened"), failure);
+  return Error(errc_from_errno(failure), "open", plugin::words(path, " could not be opened"), failure);
 }
 
 Error wrong_driver(const PciFunction& function) {
   const bool elsewhere = !function.driver.empty();
-  return Error(elsewhere ? Errc::Busy : Errc::WrongState, "open",
-               words(function.address, elsewhere ? " is bound to the driver " : " is bound to no driver",
-                     function.driver,
-                     ", and vfio-pci must have it; as root: ", how_to_bind(function.address, elsewhere)));
+  return Error(
+      elsewhere ? Errc::Busy : Errc::WrongState, "open",
+      plugin::words(function.address, elsewhere ? " is bound to the driver " : " is bound to no driver",
+                    function.driver,
+                    ", and vfio-pci must have it; as root: ", how_to_bind(function.address, elsewhere)));
 }
 
 Error no_iommu(const std::string& address, bool in_use) {
-  return Error(
-      Errc::Unsupported, "open",
-      words(address,
-            in_use ? " is in no IOMMU group, so nothing would keep it from memory that is not its own"
-                   : " cannot be used, since this kernel uses no IOMMU",
-            "; enable VT-d or AMD-Vi in the firmware, and boot with intel_iommu=on or amd_iommu=on on "
-            "the kernel's command line (dmesg | grep -e DMAR -e AMD-Vi tells)"));
+  return Error(Errc::Unsupported, "open",
+               plugin::words(
+                   address,
+                   in_use ? " is in no IOMMU group, so nothing would keep it from memory that is not its own"
+                          : " cannot be used, since this kernel uses no IOMMU",
+                   "; enable VT-d or AMD-Vi in the firmware, and boot with intel_iommu=on or amd_iommu=on on "
+                   "the kernel's command line (dmesg | grep -e DMAR -e AMD-Vi tells)"));
 }
 
 // The open of a group's node or of the container's failed.
 Error cannot_open(const std::string& node, const std::string& address, const Error& failure) {
   const int code = failure.system_errno();
   if (code == EACCES || code == EPERM) {
-    return Error(
-        Errc::Permission, "open",
-        words("this user may not open ", node, ", which ", address, " needs; as root: chown $USER ", node,
-              ", or for good a udev rule: SUBSYSTEM==\"vfio\", "
-              "OWNER=\"…\""),
-        code);
+    return Error(Errc::Permission, "open",
+                 plugin::words("this user may not open ", node, ", which ", address,
+                               " needs; as root: chown $USER ", node,
+                               ", or for good a udev rule: SUBSYSTEM==\"vfio\", "
+                               "OWNER=\"…\""),
+                 code);
   }
   if (code == EBUSY) {
     return Error(Errc::Busy, "open",
-                 words(node, " is open already, here or in another process, and ", address,
-                       " can have one owner; fuser -v ", node, " tells which process that is"),
+                 plugin::words(node, " is open already, here or in another process, and ", address,
+                               " can have one owner; fuser -v ", node, " tells which process that is"),
                  code);
   }
   if (code == ENOENT || code == ENODEV || code == ENXIO) {
     return Error(Errc::Unsupported, "open",
-                 words(node, " is not there, and ", address,
-                       " is reached through it; load VFIO: modprobe vfio_iommu_type1 vfio-pci"),
+                 plugin::words(node, " is not there, and ", address,
+                               " is reached through it; load VFIO: modprobe vfio_iommu_type1 vfio-pci"),
                  code);
   }
   return failure;
@@ -117,7 +118,7 @@ Status VfioDevice::check_viable() {
   vfio_group_status status{.argsz = sizeof(vfio_group_status), .flags = 0};
   if (const int result = call(group_fd_.get(), VFIO_GROUP_GET_STATUS, &status); result < 0) {
     return Error(errc_from_errno(-result), "VFIO_GROUP_GET_STATUS",
-                 words("the kernel does not tell the state of group ", group_), -result);
+                 plugin::words("the kernel does not tell the state of group ", group_), -result);
   }
   if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) != 0) {
     return {};
@@ -129,24 +130,24 @@ Status VfioDevice::check_viable() {
     if (member == address_ || !function || function->driver.empty() || function->driver == "vfio-pci") {
       continue;
     }
-    others += words(others.empty() ? "" : ", ", member, " (", function->driver, ")");
+    others += plugin::words(others.empty() ? "" : ", ", member, " (", function->driver, ")");
     first = first.empty() ? member : first;
   }
   return Error(Errc::Unsupported, "VFIO_GROUP_GET_STATUS",
-               words("group ", group_, " of ", address_,
-                     " is not viable: the IOMMU cannot keep its functions apart, and "
-                     "drivers hold others of it: ",
-                     others.empty() ? "unknown ones" : others, "; unbind each, as root: echo ",
-                     first.empty() ? "ADDRESS" : first, " > /sys/bus/pci/devices/",
-                     first.empty() ? "ADDRESS" : first, "/driver/unbind"));
+               plugin::words("group ", group_, " of ", address_,
+                             " is not viable: the IOMMU cannot keep its functions apart, and "
+                             "drivers hold others of it: ",
+                             others.empty() ? "unknown ones" : others, "; unbind each, as root: echo ",
+                             first.empty() ? "ADDRESS" : first, " > /sys/bus/pci/devices/",
+                             first.empty() ? "ADDRESS" : first, "/driver/unbind"));
 }
 
 Status VfioDevice::enter_container() {
   const int container = container_.get();
   if (const int version = call(container, VFIO_GET_API_VERSION, nullptr); version != VFIO_API_VERSION) {
     return Error(Errc::Incompatible, "VFIO_GET_API_VERSION",
-                 words("the kernel's VFIO has version ", version, ", and version ", VFIO_API_VERSION,
-                       " is what this backend speaks"));
+                 plugin::words("the kernel's VFIO has version ", version, ", and version ", VFIO_API_VERSION,
+                               " is what this backend speaks"));
   }
   const auto has = [&](std::uintptr_t extension) {
     // The argument of this ioctl is a number, not an address.
@@ -164,14 +165,14 @@ Status VfioDevice::enter_container() {
   int number = container;
   if (const int result = call(group_fd_.get(), VFIO_GROUP_SET_CONTAINER, &number); result < 0) {
     return Error(errc_from_errno(-result), "VFIO_GROUP_SET_CONTAINER",
-                 words("group ", group_, " could not be put into a container"), -result);
+                 plugin::words("group ", group_, " could not be put into a container"), -result);
   }
   if (const int result = call(container, VFIO_SET_IOMMU, reinterpret_cast<void*>(type));
       result < 0) {  // NOLINT
     if (result == -EPERM) {
       return Error(
           Errc::Permission, "VFIO_SET_IOMMU",
-          words(
+          plugin::words(
               "the kernel does not give group ", group_,
               " away, since its interrupts cannot be kept apart (no interrupt remapping); enable that in the "
               "firmware, or where every card is trusted, as root: "
@@ -179,7 +180,7 @@ Status VfioDevice::enter_container() {
           -result);
     }
     return Error(errc_from_errno(-result), "VFIO_SET_IOMMU",
-                 words("the IOMMU could not be set up for group ", group_), -result);
+                 plugin::words("the IOMMU could not be set up for group ", group_), -result);
   }
   coherent_ = has(VFIO_DMA_CC_IOMMU);
   return {};
@@ -190,14 +191,14 @@ Status VfioDevice::take_device() {
   const int fd = call(group_fd_.get(), VFIO_GROUP_GET_DEVICE_FD, name.data());
   if (fd < 0) {
     return Error(errc_from_errno(-fd), "VFIO_GROUP_GET_DEVICE_FD",
-                 words("group ", group_, " does not give ", address_, " out"), -fd);
+                 plugin::words("group ", group_, " does not give ", address_, " out"), -fd);
   }
   device_ = UniqueFd(fd);
   vfio_device_info info{};
   info.argsz = sizeof(info);
   if (const int result = call(device_.get(), VFIO_DEVICE_GET_INFO, &info); result < 0) {
     return Error(errc_from_errno(-result), "VFIO_DEVICE_GET_INFO",
-                 words("the kernel does not tell what ", address_, " has"), -result);
+                 plugin::words("the kernel does not tell what ", address_, " has"), -result);
   }
   can_reset_ = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
   return {};

@@ -3,11 +3,10 @@
 
 #include <dlfcn.h>
 
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
-
-#include "text.hpp"
 
 namespace causeway::fpga_xrt_backend {
 
@@ -32,8 +31,8 @@ Result<Api> Api::from(const Symbols& symbols, const std::string& library) {
   need(api.BOSync, "xrtBOSync");
   if (!missing.empty()) {
     return Error(Errc::Incompatible, "dlsym",
-                 words(library, " has no ", missing,
-                       ", so it is another library, or an XRT that is too old; update XRT"));
+                 plugin::words(library, " has no ", missing,
+                               ", so it is another library, or an XRT that is too old; update XRT"));
   }
   return api;
 }
@@ -43,9 +42,9 @@ Result<Api> Api::load(const std::string& library) {
   if (opened == nullptr) {
     const char* why = ::dlerror();
     return Error(Errc::NotFound, "dlopen",
-                 words("XRT's library cannot be opened (", why != nullptr ? why : "no reason given",
-                       "); install XRT for your card, and let the loader find it: "
-                       "source /opt/xilinx/xrt/setup.sh"));
+                 plugin::words("XRT's library cannot be opened (", why != nullptr ? why : "no reason given",
+                               "); install XRT for your card, and let the loader find it: "
+                               "source /opt/xilinx/xrt/setup.sh"));
   }
   return from([opened](const char* name) { return ::dlsym(opened, name); }, library);
 }

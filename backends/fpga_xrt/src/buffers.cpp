@@ -4,11 +4,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <climits>
 #include <iterator>
-
-#include "text.hpp"
 
 namespace causeway::fpga_xrt_backend {
 
@@ -16,7 +15,8 @@ Buffer::~Buffer() {
   errno = 0;
   if (api_.BOFree(handle_) != 0) {
     host_.log(CW_LOG_WARNING,
-              failure_of("xrtBOFree", words("a buffer of ", size_, " bytes was not freed by XRT")).message());
+              failure_of("xrtBOFree", plugin::words("a buffer of ", size_, " bytes was not freed by XRT"))
+                  .message());
   }
 }
 
@@ -30,7 +30,8 @@ Status Buffer::look() {
   errno = 0;
   address_ = api_.BOAddress(handle_);
   if (address_ == UINT64_MAX || address_ == LLONG_MAX) {
-    return failure_of("xrtBOAddress", words("XRT has no device address for a buffer of ", size_, " bytes"));
+    return failure_of("xrtBOAddress",
+                      plugin::words("XRT has no device address for a buffer of ", size_, " bytes"));
   }
   return {};
 }
@@ -39,9 +40,9 @@ Status Buffer::sync(int direction, std::uint64_t offset, std::uint64_t size) con
   errno = 0;
   if (api_.BOSync(handle_, direction, size, offset) != 0) {
     return failure_of("xrtBOSync",
-                      words("bytes ", offset, " to ", offset + size, " of a buffer of ", size_,
-                            direction == kToDevice ? " were not made visible to the card"
-                                                   : " as the card left them were not made visible"));
+                      plugin::words("bytes ", offset, " to ", offset + size, " of a buffer of ", size_,
+                                    direction == kToDevice ? " were not made visible to the card"
+                                                           : " as the card left them were not made visible"));
   }
   return {};
 }
@@ -50,14 +51,14 @@ Result<UniqueFd> Buffer::dup_fd() const {
   errno = 0;
   const int lent = api_.BOExport(handle_);
   if (lent < 0) {
-    return failure_of("xrtBOExport", words("a buffer of ", size_, " bytes was not exported by XRT"));
+    return failure_of("xrtBOExport", plugin::words("a buffer of ", size_, " bytes was not exported by XRT"));
   }
   const auto& calls = host_.syscalls();
   UniqueFd own(calls.fcntl(calls.context, lent, F_DUPFD_CLOEXEC, 0));
   if (!own.valid()) {
     const int reason = errno;
     return Error(errc_from_errno(reason), "F_DUPFD_CLOEXEC",
-                 words("the descriptor that XRT exported could not be duplicated"), reason);
+                 plugin::words("the descriptor that XRT exported could not be duplicated"), reason);
   }
   return own;
 }
@@ -73,9 +74,9 @@ Result<std::shared_ptr<Buffer>> Buffers::import(const cw_object& object) {
   const auto handle = api_.BOImport(device_, object.fd);
   if (handle == nullptr) {
     return failure_of("xrtBOImport",
-                      words("a dma-buf of ", object.size,
-                            " bytes was not imported by XRT; memory of the card's own comes from "
-                            "Runtime::allocate_on"));
+                      plugin::words("a dma-buf of ", object.size,
+                                    " bytes was not imported by XRT; memory of the card's own comes from "
+                                    "Runtime::allocate_on"));
   }
   auto buffer = std::make_shared<Buffer>(host_, api_, handle);
   if (auto looked = buffer->look(); !looked) {
@@ -83,8 +84,8 @@ Result<std::shared_ptr<Buffer>> Buffers::import(const cw_object& object) {
   }
   if (buffer->size() < object.size) {
     return Error(Errc::Unsupported, "xrtBOImport",
-                 words("a dma-buf of ", object.size, " bytes was imported, and XRT sees ", buffer->size(),
-                       " of them"));
+                 plugin::words("a dma-buf of ", object.size, " bytes was imported, and XRT sees ",
+                               buffer->size(), " of them"));
   }
   remember(identity, buffer);
   return buffer;
@@ -95,9 +96,10 @@ Result<std::shared_ptr<Buffer>> Buffers::allocate(std::uint64_t size, std::uint6
   errno = 0;
   const auto handle = api_.BOAlloc(device_, size, flags, group);
   if (handle == nullptr) {
-    return failure_of("xrtBOAlloc",
-                      words(size, " bytes with the flags ", hex(flags), " in the memory group ", group,
-                            " were not allocated by XRT; a card has memory groups once an xclbin is loaded"));
+    return failure_of(
+        "xrtBOAlloc",
+        plugin::words(size, " bytes with the flags ", plugin::hex(flags), " in the memory group ", group,
+                      " were not allocated by XRT; a card has memory groups once an xclbin is loaded"));
   }
   auto buffer = std::make_shared<Buffer>(host_, api_, handle);
   if (auto looked = buffer->look(); !looked) {

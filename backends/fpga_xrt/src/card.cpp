@@ -2,11 +2,10 @@
 #include "card.hpp"
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <charconv>
 #include <utility>
-
-#include "text.hpp"
 
 namespace causeway::fpga_xrt_backend {
 namespace {
@@ -17,7 +16,7 @@ cw_device_info describe(const std::string& id) {
   auto info = plugin::sized<cw_device_info>();
   info.capabilities = CW_CAP_IMPORTS_DMA_BUF;
   plugin::copy_text(info.id, id);
-  plugin::copy_text(info.name, words("XRT card ", id));
+  plugin::copy_text(info.name, plugin::words("XRT card ", id));
   plugin::copy_text(info.driver, "xrt");
   return info;
 }
@@ -27,17 +26,19 @@ Result<cw_fpga_xrt_config> config_of(const cw_open_info& info) {
   if (info.adopt != nullptr) {
     if (info.adopt_interface == nullptr ||
         std::string_view(info.adopt_interface) != CW_FPGA_XRT_CONFIG_INTERFACE) {
-      return Error(Errc::Unsupported, "open",
-                   words("something of \"", info.adopt_interface != nullptr ? info.adopt_interface : "",
-                         "\" was given; a card of XRT's takes " CW_FPGA_XRT_CONFIG_INTERFACE));
+      return Error(
+          Errc::Unsupported, "open",
+          plugin::words("something of \"", info.adopt_interface != nullptr ? info.adopt_interface : "",
+                        "\" was given; a card of XRT's takes " CW_FPGA_XRT_CONFIG_INTERFACE));
     }
     config = plugin::sized_copy(*static_cast<const cw_fpga_xrt_config*>(info.adopt));
   }
   config.library = config.library != nullptr ? config.library : kLibrary;
   config.alignment = config.alignment != 0 ? config.alignment : 1;
   if ((config.alignment & (config.alignment - 1)) != 0) {
-    return Error(Errc::InvalidArgument, "open",
-                 words("an alignment of ", config.alignment, " bytes was asked for; it is a power of two"));
+    return Error(
+        Errc::InvalidArgument, "open",
+        plugin::words("an alignment of ", config.alignment, " bytes was asked for; it is a power of two"));
   }
   return config;
 }
@@ -50,9 +51,9 @@ Result<DeviceHandle> open_card(const Api& api, const std::string& id) {
   const bool is_index = wrong == std::errc() && rest == end;
   if (!is_index && id.find(':') == std::string::npos) {
     return Error(Errc::InvalidArgument, "open",
-                 words("\"", id,
-                       "\" is neither an index such as 0 nor a PCI address such as 0000:65:00.1; "
-                       "xrt-smi examine lists the cards"));
+                 plugin::words("\"", id,
+                               "\" is neither an index such as 0 nor a PCI address such as 0000:65:00.1; "
+                               "xrt-smi examine lists the cards"));
   }
   errno = 0;
   const auto device = is_index ? api.DeviceOpen(index) : api.DeviceOpenByBDF(id.c_str());
@@ -60,14 +61,14 @@ Result<DeviceHandle> open_card(const Api& api, const std::string& id) {
     return device;
   }
   const char* entry_point = is_index ? "xrtDeviceOpen" : "xrtDeviceOpenByBDF";
-  auto failure = failure_of(entry_point, words("XRT does not open the card ", id,
-                                               " for this user; it must be in the group that has "
-                                               "/dev/dri/renderD*"));
+  auto failure = failure_of(entry_point, plugin::words("XRT does not open the card ", id,
+                                                       " for this user; it must be in the group that has "
+                                                       "/dev/dri/renderD*"));
   if (failure.code() == Errc::Permission) {
     return failure;
   }
   return Error(Errc::NotFound, entry_point,
-               words("XRT has no card ", id, "; xrt-smi examine lists those that it has"),
+               plugin::words("XRT has no card ", id, "; xrt-smi examine lists those that it has"),
                failure.system_errno());
 }
 
@@ -87,7 +88,7 @@ Card::~Card() {
   errno = 0;
   if (config_.device == nullptr && api_.DeviceClose(device_) != 0) {
     host_.log(CW_LOG_WARNING,
-              failure_of("xrtDeviceClose", words("XRT did not close the card ", id_)).message());
+              failure_of("xrtDeviceClose", plugin::words("XRT did not close the card ", id_)).message());
   }
 }
 
@@ -182,11 +183,12 @@ Status Card::end_access(Attachment& attachment, cw_access_end& end) {
     return {};
   }
   if (end.given_count != 0) {
-    return Error(Errc::Unsupported, "end_access",
-                 words("a turn of the XRT card ", id_,
-                       " that writes was ended with a fence, and what it wrote is made visible at the end of "
-                       "the turn; end it after xrtRunWait, or open the card with Sync::Explicit and call "
-                       "sync() yourself"));
+    return Error(
+        Errc::Unsupported, "end_access",
+        plugin::words("a turn of the XRT card ", id_,
+                      " that writes was ended with a fence, and what it wrote is made visible at the end of "
+                      "the turn; end it after xrtRunWait, or open the card with Sync::Explicit and call "
+                      "sync() yourself"));
   }
   return attachment.sync(kFromDevice);
 }
@@ -201,10 +203,11 @@ Status Card::wait_idle(std::int64_t /*deadline_ns*/) {
     }
   }
   if (working) {
-    return Error(Errc::Unsupported, "wait_idle",
-                 words("XRT does not tell whether kernels of the card ", id_,
-                       " still work on a buffer whose turn was dropped without an end; once none does, call "
-                       "fpga_xrt::idle(card)"));
+    return Error(
+        Errc::Unsupported, "wait_idle",
+        plugin::words("XRT does not tell whether kernels of the card ", id_,
+                      " still work on a buffer whose turn was dropped without an end; once none does, call "
+                      "fpga_xrt::idle(card)"));
   }
   return {};
 }

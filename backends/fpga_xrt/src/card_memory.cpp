@@ -3,13 +3,13 @@
 // Memory of a card: what it imports, what it allocates itself, and which bytes of it a frame covers.
 #include <algorithm>
 #include <causeway/format.hpp>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "card.hpp"
-#include "text.hpp"
 
 namespace causeway::fpga_xrt_backend {
 namespace {
@@ -50,8 +50,8 @@ std::pair<std::uint64_t, std::uint64_t> covered(const cw_attach_info& info, std:
 Result<std::unique_ptr<Card::Attachment>> Card::attach(const cw_attach_info& info) {
   if (info.image.format != 0 && info.image.modifier != 0) {
     return Error(Errc::Unsupported, "attach",
-                 words("a picture with the modifier ", hex(info.image.modifier), " was given; the XRT card ",
-                       id_, " is given rows of pixels (LINEAR)"));
+                 plugin::words("a picture with the modifier ", plugin::hex(info.image.modifier),
+                               " was given; the XRT card ", id_, " is given rows of pixels (LINEAR)"));
   }
   auto made = std::make_unique<Attachment>(*this);
   cw_fpga_view& view = made->view_;
@@ -85,10 +85,11 @@ Status Card::map(Attachment& attachment, cw_direction direction, cw_mapping& out
   const bool writes = direction != CW_DIRECTION_TO_DEVICE;
   for (const auto& object : attachment.objects_) {
     if (writes && object.read_only) {
-      return Error(Errc::Permission, "map",
-                   words("the XRT card ", id_,
-                         " was to write to a buffer whose descriptor permits reading alone; map it with "
-                         "Direction::ToDevice"));
+      return Error(
+          Errc::Permission, "map",
+          plugin::words("the XRT card ", id_,
+                        " was to write to a buffer whose descriptor permits reading alone; map it with "
+                        "Direction::ToDevice"));
     }
   }
   view.writable = writes ? 1 : 0;
@@ -114,14 +115,14 @@ Status Card::allocate(const cw_allocate_info& info, cw_allocation& out) {
   const std::span modifiers(info.modifiers, info.modifier_count);
   if (!modifiers.empty() && std::none_of(modifiers.begin(), modifiers.end(), is_linear)) {
     return Error(Errc::Unsupported, "allocate",
-                 words("the memory of the XRT card ", id_, " is LINEAR, and ",
-                       Modifier{modifiers.front()}.to_string(), " was asked for"));
+                 plugin::words("the memory of the XRT card ", id_, " is LINEAR, and ",
+                               Modifier{modifiers.front()}.to_string(), " was asked for"));
   }
   const auto format = info_of(Format{info.image.format});
   if (info.image.format != 0 && !format) {
     return Error(Errc::Unsupported, "allocate",
-                 words("the format ", Format{info.image.format}.to_string(),
-                       " is not known, so the XRT card ", id_, " cannot lay it out"));
+                 plugin::words("the format ", Format{info.image.format}.to_string(),
+                               " is not known, so the XRT card ", id_, " cannot lay it out"));
   }
   const std::uint64_t align = std::max<std::uint64_t>(config_.alignment, kRowAlign);
   std::uint64_t size = info.image.width;  // plain bytes
@@ -162,13 +163,13 @@ Result<std::shared_ptr<Buffer>> Card::mapped(const cw_fpga_view& view, std::uint
   const auto found = mapped_.find(view.ticket);
   if (found == mapped_.end() || &found->second->view_ != &view) {
     return Error(Errc::InvalidArgument, "fpga_xrt",
-                 words("a mapping of another device than the XRT card ", id_,
-                       " was given; negotiate or attach the memory with this card"));
+                 plugin::words("a mapping of another device than the XRT card ", id_,
+                               " was given; negotiate or attach the memory with this card"));
   }
   const auto& objects = found->second->objects_;
   if (object >= objects.size()) {
     return Error(Errc::InvalidArgument, "fpga_xrt",
-                 words("object ", object, " was asked for, and the mapping has ", objects.size()));
+                 plugin::words("object ", object, " was asked for, and the mapping has ", objects.size()));
   }
   return objects[object].buffer;
 }
@@ -189,7 +190,7 @@ Status Card::sync(const cw_fpga_view& view, std::uint32_t object, std::int32_t d
   }
   if (direction != kToDevice && direction != kFromDevice) {
     return Error(Errc::InvalidArgument, "fpga_xrt sync",
-                 words("the direction ", direction, " was given; 0 is to the device, 1 from it"));
+                 plugin::words("the direction ", direction, " was given; 0 is to the device, 1 from it"));
   }
   if (direction == kFromDevice && view.writable == 0) {
     return Error(Errc::InvalidArgument, "fpga_xrt sync",
@@ -198,8 +199,9 @@ Status Card::sync(const cw_fpga_view& view, std::uint32_t object, std::int32_t d
   }
   const std::uint64_t whole = view.sizes[object];
   if (size == 0 || offset > whole || size > whole - offset) {
-    return Error(Errc::InvalidArgument, "fpga_xrt sync",
-                 words(size, " bytes from byte ", offset, " were to be synced, and the object has ", whole));
+    return Error(
+        Errc::InvalidArgument, "fpga_xrt sync",
+        plugin::words(size, " bytes from byte ", offset, " were to be synced, and the object has ", whole));
   }
   return (*buffer)->sync(direction, offset, size);
 }

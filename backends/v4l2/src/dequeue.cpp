@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <array>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "queue.hpp"
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -26,16 +26,17 @@ Error BufferQueue::nothing_came(Deadline::Clock::duration waited) const {
   const std::size_t queued = count(Turn::Queued);
   const std::size_t held = count(Turn::Held);
   if (queued == 0) {
-    return Error(Errc::TimedOut, "dequeue",
-                 words("the camera ", node_.path(), " had no buffer to fill for ", milliseconds, " ms: all ",
-                       held, " frames are held by consumers; let one go sooner, or allocate more"));
+    return Error(
+        Errc::TimedOut, "dequeue",
+        plugin::words("the camera ", node_.path(), " had no buffer to fill for ", milliseconds, " ms: all ",
+                      held, " frames are held by consumers; let one go sooner, or allocate more"));
   }
   const std::string trouble = node_.input_trouble();
   return Error(Errc::TimedOut, "dequeue",
-               words("the camera ", node_.path(), " delivered no frame within ", milliseconds, " ms, with ",
-                     queued, queued == 1 ? " buffer" : " buffers", " queued and ", held, " held by consumers",
-                     trouble.empty() ? "" : "; its input reports " + trouble,
-                     queued == 1 ? "; many drivers need 2 or more to run" : ""));
+               plugin::words("the camera ", node_.path(), " delivered no frame within ", milliseconds,
+                             " ms, with ", queued, queued == 1 ? " buffer" : " buffers", " queued and ", held,
+                             " held by consumers", trouble.empty() ? "" : "; its input reports " + trouble,
+                             queued == 1 ? "; many drivers need 2 or more to run" : ""));
 }
 
 Status BufferQueue::make_bell() {
@@ -49,9 +50,10 @@ Status BufferQueue::make_bell() {
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) {
     const int reason = errno;
-    return Error(errc_from_errno(reason), "eventfd",
-                 words("the stream of the camera ", node_.path(), " could not be given a way to be woken"),
-                 reason);
+    return Error(
+        errc_from_errno(reason), "eventfd",
+        plugin::words("the stream of the camera ", node_.path(), " could not be given a way to be woken"),
+        reason);
   }
   bell_ = UniqueFd(fd);
   return {};
@@ -77,9 +79,9 @@ Result<std::optional<Filled>> BufferQueue::take(std::uint64_t& ticket) {
   }
   const Filled& got = **filled;
   if (got.index >= granted_ || slots_.at(got.index).turn != Turn::Queued) {
-    return Error(
-        Errc::Io, "VIDIOC_DQBUF",
-        words("the camera ", node_.path(), " gave back buffer ", got.index, ", which it did not have"));
+    return Error(Errc::Io, "VIDIOC_DQBUF",
+                 plugin::words("the camera ", node_.path(), " gave back buffer ", got.index,
+                               ", which it did not have"));
   }
   auto& slot = slots_.at(got.index);
   slot.turn = Turn::Held;
@@ -95,7 +97,8 @@ Result<Filled> BufferQueue::dequeue(Deadline deadline, std::uint64_t& ticket,
   std::unique_lock lock(mutex_);
   while (true) {
     if (!streaming_) {
-      return Error(Errc::WrongState, "dequeue", words("the camera ", node_.path(), " is not streaming"));
+      return Error(Errc::WrongState, "dequeue",
+                   plugin::words("the camera ", node_.path(), " is not streaming"));
     }
     if (with && std::exchange(called_, false)) {
       return Error(Errc::Busy, "dequeue", "somebody asked the stream to look again");
@@ -139,9 +142,10 @@ Result<Filled> BufferQueue::dequeue(Deadline deadline, std::uint64_t& ticket,
         return **filled;
       }
       if ((events & (POLLERR | POLLHUP | POLLNVAL)) != 0 && streaming_) {
-        return Error(Errc::Io, "ppoll",
-                     words("the camera ", node_.path(), " reports an error while streaming (poll events 0x",
-                           std::hex, events, "), and gives no reason"));
+        return Error(
+            Errc::Io, "ppoll",
+            plugin::words("the camera ", node_.path(), " reports an error while streaming (poll events 0x",
+                          std::hex, events, "), and gives no reason"));
       }
     }
     bool shown = false;

@@ -4,13 +4,13 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <chrono>
 #include <limits>
 #include <span>
 
 #include "open_node.hpp"
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -27,7 +27,7 @@ cw_device_info describe(const std::string& path, const v4l2_capability& capabili
   plugin::copy_text(info.driver, text(capability.driver));
   const std::uint32_t version = capability.version;
   plugin::copy_text(info.driver_version,
-                    words(version >> 16U, ".", (version >> 8U) & 0xffU, ".", version & 0xffU));
+                    plugin::words(version >> 16U, ".", (version >> 8U) & 0xffU, ".", version & 0xffU));
   return info;
 }
 
@@ -47,8 +47,8 @@ Result<Memory> keep(plugin::Host host, const std::string& path, const Agreed& ag
     if (!copy.valid()) {
       const int reason = errno;
       return Error(errc_from_errno(reason), "fcntl",
-                   words("a dma-buf could not be kept for the camera ", path,
-                         ": its file descriptor cannot be duplicated"),
+                   plugin::words("a dma-buf could not be kept for the camera ", path,
+                                 ": its file descriptor cannot be duplicated"),
                    reason);
     }
     memory.planes.push_back({.fd = copy.get(),
@@ -63,9 +63,10 @@ Status check_usage(const std::string& path, std::uint32_t usage) {
   if ((usage & CW_USAGE_WRITE) != 0 && (usage & CW_USAGE_READ) == 0) {
     return {};
   }
-  return Error(Errc::InvalidArgument, "v4l2",
-               words("the camera ", path,
-                     " only writes frames, and was named as a user that reads them: use Usage::Capture"));
+  return Error(
+      Errc::InvalidArgument, "v4l2",
+      plugin::words("the camera ", path,
+                    " only writes frames, and was named as a user that reads them: use Usage::Capture"));
 }
 
 Deadline deadline_of(std::int64_t nanoseconds) {
@@ -151,12 +152,12 @@ Result<Agreed> Camera::agree_on(const cw_image_desc& image) {
     if (same) {
       return *agreed_;
     }
-    return Error(
-        Errc::Busy, "query_constraints",
-        words("the camera ", node_.path(), " cannot change to ", Format{image.format}.to_string(), " at ",
-              image.width, "x", image.height, " while frames of ", fourcc_text(agreed_->row->fourcc), " at ",
-              agreed_->format.width, "x", agreed_->format.height,
-              attached ? " are attached" : " are allocated in its own memory"));
+    return Error(Errc::Busy, "query_constraints",
+                 plugin::words("the camera ", node_.path(), " cannot change to ",
+                               Format{image.format}.to_string(), " at ", image.width, "x", image.height,
+                               " while frames of ", fourcc_text(agreed_->row->fourcc), " at ",
+                               agreed_->format.width, "x", agreed_->format.height,
+                               attached ? " are attached" : " are allocated in its own memory"));
   }
   // Asked anew even if it is the same: another program may have changed it.
   auto agreed = agree(node_, image, chosen_);
@@ -173,7 +174,7 @@ Status Camera::query_constraints(const cw_image_desc& image, std::uint32_t usage
   }
   if (buffers_.streaming()) {
     return Error(Errc::Busy, "query_constraints",
-                 words("the camera ", node_.path(), " is streaming: stop it before negotiating"));
+                 plugin::words("the camera ", node_.path(), " is streaming: stop it before negotiating"));
   }
   const auto agreed = agree_on(image);
   if (!agreed) {
@@ -195,12 +196,13 @@ Result<std::unique_ptr<Camera::Attachment>> Camera::attach(const cw_attach_info&
     return std::move(status.error());
   }
   if (const auto own = own_memory_.allocated(); own > 0) {
-    return Error(Errc::Busy, "attach",
-                 words("the camera ", node_.path(), " cannot take a frame in while ", own,
-                       own == 1 ? " frame" : " frames", " of ", fourcc_text(agreed->row->fourcc), " at ",
-                       agreed->format.width, "x", agreed->format.height, " allocated in its own memory ",
-                       own == 1 ? "lives" : "live", ": V4L2 mixes the two kinds on no queue, so let go of ",
-                       own == 1 ? "that one" : "those", " first"));
+    return Error(
+        Errc::Busy, "attach",
+        plugin::words("the camera ", node_.path(), " cannot take a frame in while ", own,
+                      own == 1 ? " frame" : " frames", " of ", fourcc_text(agreed->row->fourcc), " at ",
+                      agreed->format.width, "x", agreed->format.height, " allocated in its own memory ",
+                      own == 1 ? "lives" : "live", ": V4L2 mixes the two kinds on no queue, so let go of ",
+                      own == 1 ? "that one" : "those", " first"));
   }
   auto memory = keep(node_.host(), node_.path(), *agreed, info);
   if (!memory) {
@@ -215,9 +217,9 @@ Result<std::unique_ptr<Camera::Attachment>> Camera::attach(const cw_attach_info&
 
 Status Camera::map(Attachment& attachment, cw_direction direction, cw_mapping& out) {
   if (direction == CW_DIRECTION_TO_DEVICE) {
-    return Error(
-        Errc::InvalidArgument, "map",
-        words("the camera ", node_.path(), " writes frames, and a mapping for reading only was asked for"));
+    return Error(Errc::InvalidArgument, "map",
+                 plugin::words("the camera ", node_.path(),
+                               " writes frames, and a mapping for reading only was asked for"));
   }
   out.native_interface = CW_V4L2_VIEW_INTERFACE;
   out.native = &attachment.view();
@@ -245,9 +247,9 @@ const void* Camera::get_interface(std::string_view name) const noexcept {
 
 Status Camera::probe_write(Attachment& attachment, const cw_probe& probe) {
   if ((probe.flags & CW_PROBE_ANY_CONTENT) == 0) {
-    return Error(
-        Errc::Unsupported, "probe_write",
-        words("the camera ", node_.path(), " writes what it sees, and no bytes that are handed to it"));
+    return Error(Errc::Unsupported, "probe_write",
+                 plugin::words("the camera ", node_.path(),
+                               " writes what it sees, and no bytes that are handed to it"));
   }
   return buffers_.fill_once(attachment.place(), deadline_of(probe.deadline_ns));
 }
@@ -258,10 +260,10 @@ Status Camera::allocate(const cw_allocate_info& info, cw_allocation& out) {
   }
   if (const auto attached = buffers_.attached(); attached > 0) {
     return Error(Errc::Busy, "allocate",
-                 words("the camera ", node_.path(), " cannot allocate memory of its own while ", attached,
-                       attached == 1 ? " frame is" : " frames are",
-                       " attached to it: V4L2 mixes the two kinds on no queue, so detach ",
-                       attached == 1 ? "that one" : "those", " first"));
+                 plugin::words("the camera ", node_.path(), " cannot allocate memory of its own while ",
+                               attached, attached == 1 ? " frame is" : " frames are",
+                               " attached to it: V4L2 mixes the two kinds on no queue, so detach ",
+                               attached == 1 ? "that one" : "those", " first"));
   }
   cw_image_desc image = info.image;
   if (info.modifier_count > 0) {
@@ -271,9 +273,9 @@ Status Camera::allocate(const cw_allocate_info& info, cw_allocation& out) {
     });
     if (!linear) {
       return Error(Errc::Unsupported, "allocate",
-                   words("the memory of the camera ", node_.path(), " is LINEAR, and ",
-                         Modifier{modifiers.front()}.to_string(), modifiers.size() > 1 ? " or another" : "",
-                         " was asked for"));
+                   plugin::words("the memory of the camera ", node_.path(), " is LINEAR, and ",
+                                 Modifier{modifiers.front()}.to_string(),
+                                 modifiers.size() > 1 ? " or another" : "", " was asked for"));
     }
     image.modifier = Modifier::kLinear.value;
   }
@@ -287,13 +289,13 @@ Status Camera::allocate(const cw_allocate_info& info, cw_allocation& out) {
 Result<PixelFormat> Camera::choose_format(const PixelFormat& wanted) {
   if (buffers_.attached() > 0) {
     return Error(Errc::Busy, "set_format",
-                 words("the camera ", node_.path(), " cannot change its format while ", buffers_.attached(),
-                       " frames are attached"));
+                 plugin::words("the camera ", node_.path(), " cannot change its format while ",
+                               buffers_.attached(), " frames are attached"));
   }
   if (own_memory_.allocated() > 0) {
     return Error(Errc::Busy, "set_format",
-                 words("the camera ", node_.path(), " cannot change its format while ",
-                       own_memory_.allocated(), " frames are allocated in its own memory"));
+                 plugin::words("the camera ", node_.path(), " cannot change its format while ",
+                               own_memory_.allocated(), " frames are allocated in its own memory"));
   }
   auto answer = node_.set_format(wanted);
   if (answer) {

@@ -2,9 +2,8 @@
 #include "dialogue.hpp"
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <string>
-
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -26,8 +25,8 @@ std::string list_formats(const std::vector<v4l2_fmtdesc>& offered) {
     }
   }
   if (nameless > 0) {
-    text += words(text.empty() ? "" : " and ", nameless,
-                  " that have no name in DRM or are not known to Causeway, as ");
+    text += plugin::words(text.empty() ? "" : " and ", nameless,
+                          " that have no name in DRM or are not known to Causeway, as ");
     const auto first = std::ranges::find_if(
         offered, [](const auto& entry) { return row_of_fourcc(entry.pixelformat) == nullptr; });
     text += fourcc_text(first->pixelformat);
@@ -43,13 +42,14 @@ std::string list_sizes(const Node& node, std::uint32_t fourcc) {
   std::string text;
   for (const auto& entry : *sizes) {
     if (entry.type == V4L2_FRMSIZE_TYPE_DISCRETE) {
-      text += words(text.empty() ? "it offers " : ", ", entry.discrete.width, "x", entry.discrete.height);
+      text +=
+          plugin::words(text.empty() ? "it offers " : ", ", entry.discrete.width, "x", entry.discrete.height);
     } else {
       const auto& range = entry.stepwise;
-      text = words("it offers ", range.min_width, "x", range.min_height, " to ", range.max_width, "x",
-                   range.max_height);
+      text = plugin::words("it offers ", range.min_width, "x", range.min_height, " to ", range.max_width, "x",
+                           range.max_height);
       if (entry.type == V4L2_FRMSIZE_TYPE_STEPWISE && (range.step_width > 1 || range.step_height > 1)) {
-        text += words(" in steps of ", range.step_width, "x", range.step_height);
+        text += plugin::words(" in steps of ", range.step_width, "x", range.step_height);
       }
     }
   }
@@ -81,26 +81,28 @@ Error wrong_size(const Node& node, const FormatRow& row, const cw_image_desc& im
   if (!offer.empty()) {
     offer = "; " + offer;
   }
-  return Error(Errc::Unsupported, kOperation,
-               words("the camera ", node.path(), " does not give ", fourcc_text(row.fourcc), " at ",
-                     image.width, "x", image.height, ", but at ", nearest.width, "x", nearest.height,
-                     nearest.fourcc == row.fourcc ? "" : " in " + fourcc_text(nearest.fourcc), offer));
+  return Error(
+      Errc::Unsupported, kOperation,
+      plugin::words("the camera ", node.path(), " does not give ", fourcc_text(row.fourcc), " at ",
+                    image.width, "x", image.height, ", but at ", nearest.width, "x", nearest.height,
+                    nearest.fourcc == row.fourcc ? "" : " in " + fourcc_text(nearest.fourcc), offer));
 }
 
 /// A driver's answer is input: what follows from it must hold together before memory is shaped by it.
 Status plausible(const Node& node, const Agreed& agreed) {
   const auto& [row, format] = agreed;
   if (format.memory_planes != row->memory_planes) {
-    return Error(Errc::Io, "VIDIOC_S_FMT",
-                 words("the camera ", node.path(), " wants ", format.memory_planes, " memory planes for ",
-                       fourcc_text(row->fourcc), ", which is defined with ", unsigned{row->memory_planes}));
+    return Error(
+        Errc::Io, "VIDIOC_S_FMT",
+        plugin::words("the camera ", node.path(), " wants ", format.memory_planes, " memory planes for ",
+                      fourcc_text(row->fourcc), ", which is defined with ", unsigned{row->memory_planes}));
   }
   const std::uint64_t row_bytes = std::uint64_t{format.width} * row->bytes_per_pixel;
   if (format.planes[0].stride < row_bytes) {
-    return Error(
-        Errc::Io, "VIDIOC_S_FMT",
-        words("the camera ", node.path(), " answers rows of ", format.planes[0].stride, " bytes for ",
-              format.width, " pixels of ", fourcc_text(row->fourcc), ", which take at least ", row_bytes));
+    return Error(Errc::Io, "VIDIOC_S_FMT",
+                 plugin::words("the camera ", node.path(), " answers rows of ", format.planes[0].stride,
+                               " bytes for ", format.width, " pixels of ", fourcc_text(row->fourcc),
+                               ", which take at least ", row_bytes));
   }
   for (std::uint32_t p = 0; p < format.memory_planes; ++p) {
     const bool alone = format.memory_planes > 1;
@@ -109,19 +111,19 @@ Status plausible(const Node& node, const Agreed& agreed) {
               : row->offset_of(row->colour_planes, format.planes[0].stride, format.height);
     if (format.planes.at(p).size < needed) {
       return Error(Errc::Io, "VIDIOC_S_FMT",
-                   words("the camera ", node.path(), " answers ", format.planes.at(p).size,
-                         " bytes for memory plane ", p, " of ", fourcc_text(row->fourcc), " at ",
-                         format.width, "x", format.height, ", whose rows take ", needed));
+                   plugin::words("the camera ", node.path(), " answers ", format.planes.at(p).size,
+                                 " bytes for memory plane ", p, " of ", fourcc_text(row->fourcc), " at ",
+                                 format.width, "x", format.height, ", whose rows take ", needed));
     }
   }
   return {};
 }
 
 Error bad_plane(const Node& node, const Agreed& agreed, std::uint32_t plane, const std::string& what) {
-  return Error(
-      Errc::InvalidArgument, "attach",
-      words("plane ", plane, " of the frame ", what, " (camera ", node.path(), ", ",
-            fourcc_text(agreed.row->fourcc), " at ", agreed.format.width, "x", agreed.format.height, ")"));
+  return Error(Errc::InvalidArgument, "attach",
+               plugin::words("plane ", plane, " of the frame ", what, " (camera ", node.path(), ", ",
+                             fourcc_text(agreed.row->fourcc), " at ", agreed.format.width, "x",
+                             agreed.format.height, ")"));
 }
 
 /// One descriptor a colour plane: the driver starts each at byte 0 of its object.
@@ -133,23 +135,24 @@ Status check_apart(const Node& node, const Agreed& agreed, const cw_attach_info&
       const auto& other = info.objects[info.planes[q].object];
       if (plane.object == info.planes[q].object ||
           (mine.inode == other.inode && mine.device_number == other.device_number)) {
-        return Error(Errc::InvalidArgument, "attach",
-                     words("planes ", q, " and ", p, " of the frame lie in one dma-buf, but the camera ",
-                           node.path(), " fills ", fourcc_text(agreed.row->fourcc), ", which takes ",
-                           unsigned{agreed.row->memory_planes},
-                           ": V4L2 ignores where a plane begins in its buffer when it captures, and would "
-                           "write one over the other"));
+        return Error(
+            Errc::InvalidArgument, "attach",
+            plugin::words("planes ", q, " and ", p, " of the frame lie in one dma-buf, but the camera ",
+                          node.path(), " fills ", fourcc_text(agreed.row->fourcc), ", which takes ",
+                          unsigned{agreed.row->memory_planes},
+                          ": V4L2 ignores where a plane begins in its buffer when it captures, and would "
+                          "write one over the other"));
       }
     }
     if (plane.offset != 0) {
-      return bad_plane(
-          node, agreed, p,
-          words("begins at byte ", plane.offset, " of its dma-buf; a camera can only begin at byte 0"));
+      return bad_plane(node, agreed, p,
+                       plugin::words("begins at byte ", plane.offset,
+                                     " of its dma-buf; a camera can only begin at byte 0"));
     }
     if (plane.stride != agreed.format.planes.at(p).stride) {
       return bad_plane(node, agreed, p,
-                       words("has a stride of ", plane.stride, " bytes, and the camera writes ",
-                             agreed.format.planes.at(p).stride));
+                       plugin::words("has a stride of ", plane.stride, " bytes, and the camera writes ",
+                                     agreed.format.planes.at(p).stride));
     }
   }
   return {};
@@ -163,12 +166,13 @@ Status check_together(const Node& node, const Agreed& agreed, const cw_attach_in
     const std::uint64_t offset = agreed.row->offset_of(p, stride, agreed.format.height);
     if (plane.stride != agreed.row->stride_of(p, stride)) {
       return bad_plane(node, agreed, p,
-                       words("has a stride of ", plane.stride, " bytes, and the camera writes ",
-                             agreed.row->stride_of(p, stride)));
+                       plugin::words("has a stride of ", plane.stride, " bytes, and the camera writes ",
+                                     agreed.row->stride_of(p, stride)));
     }
     if (plane.offset != offset) {
-      return bad_plane(node, agreed, p,
-                       words("begins at byte ", plane.offset, ", and the camera writes it at byte ", offset));
+      return bad_plane(
+          node, agreed, p,
+          plugin::words("begins at byte ", plane.offset, ", and the camera writes it at byte ", offset));
     }
   }
   return {};
@@ -179,19 +183,20 @@ Status check_together(const Node& node, const Agreed& agreed, const cw_attach_in
 Result<Agreed> agree(const Node& node, const cw_image_desc& image, std::uint32_t preferred) {
   const Format wanted{image.format};
   if (wanted == formats::kBytes) {
-    return Error(Errc::Unsupported, kOperation,
-                 words("the camera ", node.path(), " fills images, not plain bytes: name a pixel format"));
+    return Error(
+        Errc::Unsupported, kOperation,
+        plugin::words("the camera ", node.path(), " fills images, not plain bytes: name a pixel format"));
   }
   if (image.width == 0 || image.height == 0) {
     return Error(Errc::InvalidArgument, kOperation,
-                 words("an image of ", image.width, "x", image.height, " pixels was asked of the camera ",
-                       node.path(), "; both must be above 0"));
+                 plugin::words("an image of ", image.width, "x", image.height,
+                               " pixels was asked of the camera ", node.path(), "; both must be above 0"));
   }
   if (const Modifier modifier{image.modifier};
       modifier != Modifier::kLinear && modifier != Modifier::kInvalid) {
     return Error(Errc::Unsupported, kOperation,
-                 words("the camera ", node.path(), " fills LINEAR memory only, and ", modifier.to_string(),
-                       " was asked for"));
+                 plugin::words("the camera ", node.path(), " fills LINEAR memory only, and ",
+                               modifier.to_string(), " was asked for"));
   }
   const auto offered = node.formats();
   if (!offered) {
@@ -200,8 +205,8 @@ Result<Agreed> agree(const Node& node, const cw_image_desc& image, std::uint32_t
   const auto rows = candidates(*offered, wanted, preferred);
   if (rows.empty()) {
     return Error(Errc::Unsupported, kOperation,
-                 words("the camera ", node.path(), " does not offer ", wanted.to_string(), "; it offers ",
-                       list_formats(*offered)));
+                 plugin::words("the camera ", node.path(), " does not offer ", wanted.to_string(),
+                               "; it offers ", list_formats(*offered)));
   }
   // Asked first, so that a refusal leaves the camera as it was.
   PixelFormat nearest{};
@@ -254,17 +259,18 @@ Status check_layout(const Node& node, const Agreed& agreed, const cw_attach_info
   const auto& [row, format] = agreed;
   if (info.plane_count != row->colour_planes) {
     return Error(Errc::InvalidArgument, "attach",
-                 words("the frame has ", info.plane_count, " planes, and ", fourcc_text(row->fourcc),
-                       " of the camera ", node.path(), " has ", unsigned{row->colour_planes}));
+                 plugin::words("the frame has ", info.plane_count, " planes, and ", fourcc_text(row->fourcc),
+                               " of the camera ", node.path(), " has ", unsigned{row->colour_planes}));
   }
   auto placed = row->memory_planes > 1 ? check_apart(node, agreed, info) : Status{};
   if (!placed) {
     return placed;
   }
   if (info.object_count != row->memory_planes) {
-    return Error(Errc::InvalidArgument, "attach",
-                 words("the frame lies in ", info.object_count, " dma-bufs, and the camera ", node.path(),
-                       " fills ", fourcc_text(row->fourcc), " into ", unsigned{row->memory_planes}));
+    return Error(
+        Errc::InvalidArgument, "attach",
+        plugin::words("the frame lies in ", info.object_count, " dma-bufs, and the camera ", node.path(),
+                      " fills ", fourcc_text(row->fourcc), " into ", unsigned{row->memory_planes}));
   }
   if (row->memory_planes == 1) {
     placed = check_together(node, agreed, info);
@@ -273,20 +279,22 @@ Status check_layout(const Node& node, const Agreed& agreed, const cw_attach_info
     const std::uint32_t which = row->memory_planes == 1 ? 0 : info.planes[p].object;
     const auto& object = info.objects[which];
     if ((object.flags & CW_OBJECT_IS_DMA_BUF) == 0) {
-      return Error(Errc::Unsupported, "attach",
-                   words("object ", which, " of the frame is shared memory, and the camera ", node.path(),
-                         " takes kernel dma-bufs only: allocate from udmabuf or dma_heap"));
+      return Error(
+          Errc::Unsupported, "attach",
+          plugin::words("object ", which, " of the frame is shared memory, and the camera ", node.path(),
+                        " takes kernel dma-bufs only: allocate from udmabuf or dma_heap"));
     }
     if ((object.flags & CW_OBJECT_READ_ONLY) != 0) {
       return Error(Errc::InvalidArgument, "attach",
-                   words("object ", which, " of the frame is open for reading only, and the camera ",
-                         node.path(), " writes"));
+                   plugin::words("object ", which, " of the frame is open for reading only, and the camera ",
+                                 node.path(), " writes"));
     }
     if (object.size < format.planes.at(p).size) {
-      return Error(Errc::InvalidArgument, "attach",
-                   words("object ", which, " of the frame has ", object.size, " bytes, and the camera ",
-                         node.path(), " needs ", format.planes.at(p).size, " for ", fourcc_text(row->fourcc),
-                         " at ", format.width, "x", format.height));
+      return Error(
+          Errc::InvalidArgument, "attach",
+          plugin::words("object ", which, " of the frame has ", object.size, " bytes, and the camera ",
+                        node.path(), " needs ", format.planes.at(p).size, " for ", fourcc_text(row->fourcc),
+                        " at ", format.width, "x", format.height));
     }
   }
   return placed;

@@ -4,9 +4,8 @@
 #include <linux/videodev2.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cctype>
-
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -101,7 +100,7 @@ std::string fourcc_text(std::uint32_t fourcc) {
   for (unsigned shift = 0; shift < 32; shift += 8) {
     const auto character = static_cast<unsigned char>(((fourcc & ~kBigEndian) >> shift) & 0xffU);
     if (std::isprint(character) == 0) {
-      return words("0x", std::hex, fourcc);
+      return plugin::words("0x", std::hex, fourcc);
     }
     text += static_cast<char>(character);
   }

@@ -2,11 +2,10 @@
 #include "node.hpp"
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <chrono>
 #include <limits>
-
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -32,9 +31,10 @@ struct Buffer {
 Error Node::failure(int system_errno, const char* operation, const std::string& what) const {
   if (system_errno == ENODEV) {
     return Error(Errc::DeviceLost, operation,
-                 words("the camera ", path_, " is gone: it was unplugged or its driver was unbound"), ENODEV);
+                 plugin::words("the camera ", path_, " is gone: it was unplugged or its driver was unbound"),
+                 ENODEV);
   }
-  return Error(errc_from_errno(system_errno), operation, words("the camera ", path_, " ", what),
+  return Error(errc_from_errno(system_errno), operation, plugin::words("the camera ", path_, " ", what),
                system_errno);
 }
 
@@ -43,7 +43,7 @@ Result<v4l2_capability> Node::identify() {
   if (const int result = host_.ioctl(fd_.get(), VIDIOC_QUERYCAP, &capability); result < 0) {
     if (result == -ENOTTY || result == -EINVAL) {
       return Error(Errc::Unsupported, "VIDIOC_QUERYCAP",
-                   words(path_, " is no V4L2 device: it does not answer VIDIOC_QUERYCAP"), -result);
+                   plugin::words(path_, " is no V4L2 device: it does not answer VIDIOC_QUERYCAP"), -result);
     }
     return failure(-result, "VIDIOC_QUERYCAP", "does not say what it is");
   }
@@ -54,13 +54,14 @@ Result<v4l2_capability> Node::identify() {
   const std::uint32_t caps = capability.device_caps;
   if ((caps & (V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_VIDEO_CAPTURE_MPLANE)) == 0) {
     return Error(Errc::Unsupported, "VIDIOC_QUERYCAP",
-                 words(path_, " is a V4L2 device, but does not capture video: its device_caps are 0x",
-                       std::hex, caps));
+                 plugin::words(path_, " is a V4L2 device, but does not capture video: its device_caps are 0x",
+                               std::hex, caps));
   }
   if ((caps & V4L2_CAP_STREAMING) == 0) {
     return Error(
         Errc::Unsupported, "VIDIOC_QUERYCAP",
-        words(path_, " captures video, but does not stream: without streaming I/O it cannot take dma-bufs"));
+        plugin::words(path_,
+                      " captures video, but does not stream: without streaming I/O it cannot take dma-bufs"));
   }
   type_ = (caps & V4L2_CAP_VIDEO_CAPTURE_MPLANE) != 0 ? V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
                                                       : V4L2_BUF_TYPE_VIDEO_CAPTURE;
@@ -74,22 +75,22 @@ Result<std::uint32_t> Node::request_buffers(std::uint32_t count, v4l2_memory mem
   request.memory = memory;
   if (const int result = host_.ioctl(fd_.get(), VIDIOC_REQBUFS, &request); result < 0) {
     if (result == -EINVAL && memory == V4L2_MEMORY_MMAP) {
-      return Error(
-          Errc::Unsupported, "VIDIOC_REQBUFS",
-          words("the camera ", path_, " has no memory of its own: its driver refuses V4L2_MEMORY_MMAP"),
-          EINVAL);
+      return Error(Errc::Unsupported, "VIDIOC_REQBUFS",
+                   plugin::words("the camera ", path_,
+                                 " has no memory of its own: its driver refuses V4L2_MEMORY_MMAP"),
+                   EINVAL);
     }
     if (result == -EINVAL) {
-      return Error(
-          Errc::Unsupported, "VIDIOC_REQBUFS",
-          words("the camera ", path_, " does not take dma-bufs: its driver refuses V4L2_MEMORY_DMABUF"),
-          EINVAL);
+      return Error(Errc::Unsupported, "VIDIOC_REQBUFS",
+                   plugin::words("the camera ", path_,
+                                 " does not take dma-bufs: its driver refuses V4L2_MEMORY_DMABUF"),
+                   EINVAL);
     }
     if (result == -EBUSY) {
-      return Error(Errc::Busy, "VIDIOC_REQBUFS", words("the camera ", path_, " is in use by another program"),
-                   EBUSY);
+      return Error(Errc::Busy, "VIDIOC_REQBUFS",
+                   plugin::words("the camera ", path_, " is in use by another program"), EBUSY);
     }
-    return failure(-result, "VIDIOC_REQBUFS", words("does not make room for ", count, " buffers"));
+    return failure(-result, "VIDIOC_REQBUFS", plugin::words("does not make room for ", count, " buffers"));
   }
   return request.count;
 }
@@ -110,13 +111,13 @@ Status Node::hand_over(unsigned long request, const char* operation, std::uint32
   }
   if (const int result = host_.ioctl(fd_.get(), request, &buffer.raw); result < 0) {
     if (result == -EIO) {
-      return Error(
-          Errc::Io, operation,
-          words("the camera ", path_, " takes no more buffers: its driver reported a fatal error; stop the",
-                " stream and start it again"),
-          EIO);
+      return Error(Errc::Io, operation,
+                   plugin::words("the camera ", path_,
+                                 " takes no more buffers: its driver reported a fatal error; stop the",
+                                 " stream and start it again"),
+                   EIO);
     }
-    return failure(-result, operation, words("refuses buffer ", index));
+    return failure(-result, operation, plugin::words("refuses buffer ", index));
   }
   return {};
 }
@@ -139,11 +140,11 @@ Result<std::optional<Filled>> Node::dequeue() const {
     return std::optional<Filled>{};
   }
   if (result == -EIO) {
-    return Error(
-        Errc::Io, "VIDIOC_DQBUF",
-        words("the camera ", path_, " stopped delivering: its driver reported a fatal error; stop the stream",
-              " and start it again"),
-        EIO);
+    return Error(Errc::Io, "VIDIOC_DQBUF",
+                 plugin::words("the camera ", path_,
+                               " stopped delivering: its driver reported a fatal error; stop the stream",
+                               " and start it again"),
+                 EIO);
   }
   if (result < 0) {
     return failure(-result, "VIDIOC_DQBUF", "gives no frame back");
@@ -170,17 +171,17 @@ Status Node::stream_on() const {
   auto type = static_cast<int>(type_);
   if (const int result = host_.ioctl(fd_.get(), VIDIOC_STREAMON, &type); result < 0) {
     if (result == -ENOSPC) {
-      return Error(
-          Errc::Busy, "VIDIOC_STREAMON",
-          words("the camera ", path_, " does not start: its bus has no bandwidth left for this format; stop",
-                " another device there, or take a smaller or compressed format"),
-          ENOSPC);
+      return Error(Errc::Busy, "VIDIOC_STREAMON",
+                   plugin::words("the camera ", path_,
+                                 " does not start: its bus has no bandwidth left for this format; stop",
+                                 " another device there, or take a smaller or compressed format"),
+                   ENOSPC);
     }
     if (result == -EPIPE || result == -ENOLINK) {
       return Error(Errc::Unsupported, "VIDIOC_STREAMON",
-                   words("the camera ", path_,
-                         " does not start: the links or formats of its media pipeline do not fit",
-                         " together; set them with media-ctl"),
+                   plugin::words("the camera ", path_,
+                                 " does not start: the links or formats of its media pipeline do not fit",
+                                 " together; set them with media-ctl"),
                    -result);
     }
     return failure(-result, "VIDIOC_STREAMON", "does not start");

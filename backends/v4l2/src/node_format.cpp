@@ -2,11 +2,11 @@
 // The part of Node that deals with formats, sizes and intervals.
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 
 #include "formats.hpp"
 #include "node.hpp"
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -138,14 +138,15 @@ Result<PixelFormat> Node::exchange_format(unsigned long request, const char* ope
   raw.type = type_;
   to_raw(wanted, multi_planar(), raw);
   if (const int result = host_.ioctl(fd_.get(), request, &raw); result < 0) {
-    const std::string asked = words(fourcc_text(wanted.fourcc), " at ", wanted.width, "x", wanted.height);
+    const std::string asked =
+        plugin::words(fourcc_text(wanted.fourcc), " at ", wanted.width, "x", wanted.height);
     if (result == -EBUSY) {
       return Error(Errc::Busy, operation,
-                   words("the camera ", path_, " does not change its format to ", asked,
-                         " now: it holds buffers of another format, or another program uses it"),
+                   plugin::words("the camera ", path_, " does not change its format to ", asked,
+                                 " now: it holds buffers of another format, or another program uses it"),
                    EBUSY);
     }
-    return failure(-result, operation, words("refuses the format ", asked));
+    return failure(-result, operation, plugin::words("refuses the format ", asked));
   }
   return multi_planar() ? from_multi(raw.fmt.pix_mp) : from_single(raw.fmt.pix);
 }
@@ -178,14 +179,15 @@ Result<v4l2_fract> Node::exchange_interval(unsigned long request, const char* op
   const int result = host_.ioctl(fd_.get(), request, &parameters);
   if (result == -ENOTTY || result == -EINVAL ||
       (result >= 0 && (parameters.parm.capture.capability & V4L2_CAP_TIMEPERFRAME) == 0)) {
-    return Error(
-        Errc::Unsupported, operation,
-        words("the camera ", path_, " has no frame interval that can be told or set: its source decides"),
-        result < 0 ? -result : 0);
+    return Error(Errc::Unsupported, operation,
+                 plugin::words("the camera ", path_,
+                               " has no frame interval that can be told or set: its source decides"),
+                 result < 0 ? -result : 0);
   }
   if (result < 0) {
-    return failure(-result, operation,
-                   words("refuses a frame interval of ", wanted.numerator, "/", wanted.denominator, " s"));
+    return failure(
+        -result, operation,
+        plugin::words("refuses a frame interval of ", wanted.numerator, "/", wanted.denominator, " s"));
   }
   return parameters.parm.capture.timeperframe;
 }

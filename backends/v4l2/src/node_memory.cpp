@@ -4,10 +4,10 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 
 #include "node.hpp"
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 
@@ -25,8 +25,8 @@ Result<Node::OwnBuffers> Node::make_own_buffer(bool first) const {
     if (!first) {
       return Error(
           Errc::Busy, "VIDIOC_CREATE_BUFS",
-          words("the camera ", path_, " has handed out every buffer that it made, and its driver can",
-                " add none to them: release them all, or do with what there is"),
+          plugin::words("the camera ", path_, " has handed out every buffer that it made, and its driver can",
+                        " add none to them: release them all, or do with what there is"),
           ENOTTY);
     }
     const auto granted = request_buffers(1, V4L2_MEMORY_MMAP);  // drivers make more if they need more to run
@@ -36,24 +36,26 @@ Result<Node::OwnBuffers> Node::make_own_buffer(bool first) const {
     create.index = 0;
     create.count = *granted;
   } else if (result == -ENOBUFS || (result == -EINVAL && !first)) {  // EINVAL before 6.6
-    return Error(Errc::Busy, "VIDIOC_CREATE_BUFS",
-                 words("the camera ", path_, " makes no more buffers; indices of released ones are free",
-                       " again when the last one is released"),
-                 -result);
+    return Error(
+        Errc::Busy, "VIDIOC_CREATE_BUFS",
+        plugin::words("the camera ", path_, " makes no more buffers; indices of released ones are free",
+                      " again when the last one is released"),
+        -result);
   } else if (result == -EINVAL) {
     return Error(
         Errc::Unsupported, "VIDIOC_CREATE_BUFS",
-        words("the camera ", path_, " has no memory of its own: its driver refuses V4L2_MEMORY_MMAP"),
+        plugin::words("the camera ", path_, " has no memory of its own: its driver refuses V4L2_MEMORY_MMAP"),
         EINVAL);
   } else if (result == -EBUSY) {
     return Error(Errc::Busy, "VIDIOC_CREATE_BUFS",
-                 words("the camera ", path_, " is in use by another program"), EBUSY);
+                 plugin::words("the camera ", path_, " is in use by another program"), EBUSY);
   } else if (result < 0) {
     return failure(-result, "VIDIOC_CREATE_BUFS", "does not make a buffer of its own memory");
   }
   if (create.count == 0) {
-    return Error(Errc::OutOfMemory, "VIDIOC_CREATE_BUFS",
-                 words("the camera ", path_, " makes no buffer of its own memory, and gives no reason"));
+    return Error(
+        Errc::OutOfMemory, "VIDIOC_CREATE_BUFS",
+        plugin::words("the camera ", path_, " makes no buffer of its own memory, and gives no reason"));
   }
   return OwnBuffers{.first = create.index, .count = std::min<std::uint32_t>(create.count, VIDEO_MAX_FRAME)};
 }
@@ -69,7 +71,8 @@ Result<std::array<std::uint32_t, CW_MAX_PLANES>> Node::own_lengths(std::uint32_t
     buffer.length = static_cast<std::uint32_t>(planes.size());
   }
   if (const int result = host_.ioctl(fd_.get(), VIDIOC_QUERYBUF, &buffer); result < 0) {
-    return failure(-result, "VIDIOC_QUERYBUF", words("does not say how large its buffer ", index, " is"));
+    return failure(-result, "VIDIOC_QUERYBUF",
+                   plugin::words("does not say how large its buffer ", index, " is"));
   }
   std::array<std::uint32_t, CW_MAX_PLANES> lengths{};
   if (multi_planar()) {
@@ -90,13 +93,15 @@ Result<UniqueFd> Node::export_own(std::uint32_t index, std::uint32_t plane) cons
   request.flags = O_RDWR | O_CLOEXEC;  // without O_RDWR it can only be read
   if (const int result = host_.ioctl(fd_.get(), VIDIOC_EXPBUF, &request); result < 0) {
     if (result == -ENOTTY || result == -EINVAL) {
-      return Error(Errc::Unsupported, "VIDIOC_EXPBUF",
-                   words("the driver of the camera ", path_, " does not export its memory as a dma-buf"),
-                   -result);
+      return Error(
+          Errc::Unsupported, "VIDIOC_EXPBUF",
+          plugin::words("the driver of the camera ", path_, " does not export its memory as a dma-buf"),
+          -result);
     }
-    return failure(-result, "VIDIOC_EXPBUF",
-                   words("does not export memory plane ", plane, " of its buffer ", index,
-                         result == -EMFILE || result == -ENFILE ? ": there is no file descriptor left" : ""));
+    return failure(
+        -result, "VIDIOC_EXPBUF",
+        plugin::words("does not export memory plane ", plane, " of its buffer ", index,
+                      result == -EMFILE || result == -ENFILE ? ": there is no file descriptor left" : ""));
   }
   return UniqueFd(request.fd);
 }

@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <causeway/plugin/text.hpp>
 #include <cctype>
 #include <cerrno>
 #include <string_view>
-
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -50,9 +49,9 @@ std::string owning_group(plugin::Host host, const std::string& path) {
   group entry{};
   group* found = nullptr;
   if (::getgrgid_r(status.st_gid, &entry, room.data(), room.size(), &found) == 0 && found != nullptr) {
-    return words("the group '", found->gr_name, "'");
+    return plugin::words("the group '", found->gr_name, "'");
   }
-  return words("group ", status.st_gid);
+  return plugin::words("group ", status.st_gid);
 }
 
 }  // namespace
@@ -62,7 +61,7 @@ std::vector<std::string> video_nodes(plugin::Host host) {
   const auto& calls = host.syscalls();
   const auto visit = [](void* user, const char* name) {
     if (is_video_node(name)) {
-      static_cast<std::vector<std::string>*>(user)->push_back(words(kFolder, "/", name));
+      static_cast<std::vector<std::string>*>(user)->push_back(plugin::words(kFolder, "/", name));
     }
   };
   // No /dev at all, or one that may not be listed: no cameras.
@@ -84,29 +83,31 @@ Result<Node> open_node(plugin::Host host, const std::string& path) {
   switch (reason) {
     case ENOENT:
     case ENOTDIR:
-      return Error(Errc::NotFound, "open", words("there is no ", path, "; ", what_there_is(host)), reason);
+      return Error(Errc::NotFound, "open", plugin::words("there is no ", path, "; ", what_there_is(host)),
+                   reason);
     case ENODEV:
     case ENXIO:
-      return Error(Errc::NotFound, "open", words("no driver stands behind ", path, "; ", what_there_is(host)),
-                   reason);
+      return Error(Errc::NotFound, "open",
+                   plugin::words("no driver stands behind ", path, "; ", what_there_is(host)), reason);
     case EACCES:
     case EPERM:
       return Error(Errc::Permission, "open",
-                   words("this user may not open ", path, ", which belongs to ", owning_group(host, path),
-                         ": add the user to it, or run as root"),
+                   plugin::words("this user may not open ", path, ", which belongs to ",
+                                 owning_group(host, path), ": add the user to it, or run as root"),
                    reason);
     case EBUSY:
       return Error(Errc::Busy, "open",
-                   words("another program has opened ", path, ", which admits one at a time"), reason);
+                   plugin::words("another program has opened ", path, ", which admits one at a time"),
+                   reason);
     case EMFILE:
     case ENFILE:
       return Error(Errc::OutOfFds, "open",
-                   words(path, " was not opened: ", reason == EMFILE ? "this process" : "the system",
-                         " has no file descriptor left (see ulimit -n)"),
+                   plugin::words(path, " was not opened: ", reason == EMFILE ? "this process" : "the system",
+                                 " has no file descriptor left (see ulimit -n)"),
                    reason);
     default:
-      return Error(errc_from_errno(reason), "open", words(path, " cannot be opened for reading and writing"),
-                   reason);
+      return Error(errc_from_errno(reason), "open",
+                   plugin::words(path, " cannot be opened for reading and writing"), reason);
   }
 }
 

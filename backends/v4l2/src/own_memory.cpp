@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <causeway/fd.hpp>
+#include <causeway/plugin/text.hpp>
 #include <cstdio>
-
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -65,11 +64,11 @@ Status OwnMemory::export_frame(const Agreed& agreed, std::uint32_t index, cw_all
     sizes.at(p) =
         end > 0 ? static_cast<std::uint64_t>(end) : (lengths->at(p) + kPageSize - 1) / kPageSize * kPageSize;
     if (sizes.at(p) < agreed.format.planes.at(p).size) {
-      return Error(
-          Errc::Io, "VIDIOC_EXPBUF",
-          words("the camera ", node_.path(), " exports ", sizes.at(p), " bytes as memory plane ", p,
-                " of a buffer, and said before that ", fourcc_text(agreed.row->fourcc), " at ",
-                agreed.format.width, "x", agreed.format.height, " takes ", agreed.format.planes.at(p).size));
+      return Error(Errc::Io, "VIDIOC_EXPBUF",
+                   plugin::words("the camera ", node_.path(), " exports ", sizes.at(p),
+                                 " bytes as memory plane ", p, " of a buffer, and said before that ",
+                                 fourcc_text(agreed.row->fourcc), " at ", agreed.format.width, "x",
+                                 agreed.format.height, " takes ", agreed.format.planes.at(p).size));
     }
   }
   out.object_count = count;
@@ -104,8 +103,8 @@ void OwnMemory::release(void* token) noexcept {
   const auto found =
       std::ranges::find_if(loans_, [&](const auto& loan) { return static_cast<void*>(loan.get()) == token; });
   if (found == loans_.end()) {
-    node_.host().log(CW_LOG_WARNING,
-                     words("memory was to be released that the camera ", node_.path(), " did not allocate"));
+    node_.host().log(CW_LOG_WARNING, plugin::words("memory was to be released that the camera ", node_.path(),
+                                                   " did not allocate"));
     return;
   }
   loans_.erase(found);
@@ -121,8 +120,8 @@ void OwnMemory::give_all_back() noexcept {
   // descriptor is open: the next request finds it busy, and this says why.
   if (!none && none.error().code() != Errc::DeviceLost) {
     node_.host().log(CW_LOG_WARNING,
-                     words("the camera ", node_.path(), " did not take its own buffers back (",
-                           none.error().detail(), "): a descriptor of one may still be open"));
+                     plugin::words("the camera ", node_.path(), " did not take its own buffers back (",
+                                   none.error().detail(), "): a descriptor of one may still be open"));
   }
 }
 

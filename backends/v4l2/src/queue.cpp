@@ -2,9 +2,8 @@
 #include "queue.hpp"
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
-
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 
@@ -12,8 +11,9 @@ Result<BufferQueue::Place> BufferQueue::attach(std::vector<UniqueFd> fds,
                                                std::span<const PlaneMemory> memory) {
   const std::lock_guard lock(mutex_);
   if (streaming_) {
-    return Error(Errc::Busy, "attach",
-                 words("the camera ", node_.path(), " is streaming: stop it before attaching frames"));
+    return Error(
+        Errc::Busy, "attach",
+        plugin::words("the camera ", node_.path(), " is streaming: stop it before attaching frames"));
   }
   if (granted_ == 0) {
     if (auto status = ask_for_indices(); !status) {
@@ -23,9 +23,9 @@ Result<BufferQueue::Place> BufferQueue::attach(std::vector<UniqueFd> fds,
   const auto end = slots_.begin() + granted_;
   const auto slot = std::find_if(slots_.begin(), end, [](const Slot& s) { return !s.used; });
   if (slot == end) {
-    return Error(
-        Errc::Busy, "attach",
-        words("the camera ", node_.path(), " takes ", granted_, " buffers at a time, and all are attached"));
+    return Error(Errc::Busy, "attach",
+                 plugin::words("the camera ", node_.path(), " takes ", granted_,
+                               " buffers at a time, and all are attached"));
   }
   slot->used = true;
   slot->turn = Turn::Free;
@@ -55,7 +55,7 @@ Status BufferQueue::ask_for_indices() {
   granted_ = std::min<std::uint32_t>(*granted, VIDEO_MAX_FRAME);
   if (granted_ == 0) {
     return Error(Errc::OutOfMemory, "VIDIOC_REQBUFS",
-                 words("the camera ", node_.path(), " grants no buffers"));
+                 plugin::words("the camera ", node_.path(), " grants no buffers"));
   }
   return {};
 }
@@ -67,9 +67,9 @@ Status BufferQueue::try_memory(std::uint32_t index) {
     tried = node_.prepare(index, memory);
     if (!tried && tried.error().system_errno() == ENOTTY) {
       prepares_ = false;
-      node_.host().log(CW_LOG_DEBUG,
-                       words("the camera ", node_.path(), " has no VIDIOC_PREPARE_BUF; memory is tried by ",
-                             "queueing it while the camera stands still"));
+      node_.host().log(CW_LOG_DEBUG, plugin::words("the camera ", node_.path(),
+                                                   " has no VIDIOC_PREPARE_BUF; memory is tried by ",
+                                                   "queueing it while the camera stands still"));
     }
   }
   if (!prepares_) {
@@ -82,13 +82,13 @@ Status BufferQueue::try_memory(std::uint32_t index) {
   }
   const int reason = tried.error().system_errno();
   if (reason == EFAULT || reason == EINVAL || reason == EOPNOTSUPP) {
-    return Error(
-        Errc::Unsupported, "attach",
-        words("the driver of the camera ", node_.path(), " cannot use this memory",
-              reason == EFAULT
-                  ? "; most likely its hardware wants it physically contiguous, as a CMA heap gives it"
-                  : ""),
-        reason);
+    return Error(Errc::Unsupported, "attach",
+                 plugin::words(
+                     "the driver of the camera ", node_.path(), " cannot use this memory",
+                     reason == EFAULT
+                         ? "; most likely its hardware wants it physically contiguous, as a CMA heap gives it"
+                         : ""),
+                 reason);
   }
   return std::move(tried.error()).within("the driver does not take this memory in");
 }
@@ -97,8 +97,8 @@ void BufferQueue::detach(std::uint32_t index) noexcept {
   const std::lock_guard lock(mutex_);
   auto& slot = slots_.at(index);
   if (slot.turn == Turn::Queued) {
-    node_.host().log(CW_LOG_WARNING, words("the stream of the camera ", node_.path(),
-                                           " was stopped, because one of its frames was detached"));
+    node_.host().log(CW_LOG_WARNING, plugin::words("the stream of the camera ", node_.path(),
+                                                   " was stopped, because one of its frames was detached"));
     take_all_back();
   }
   slot = Slot{};
@@ -122,18 +122,19 @@ Status BufferQueue::put(std::uint32_t index) {
 Status BufferQueue::start(std::span<const Place> buffers) {
   const std::lock_guard lock(mutex_);
   if (streaming_) {
-    return Error(Errc::WrongState, "start", words("the camera ", node_.path(), " is streaming already"));
+    return Error(Errc::WrongState, "start",
+                 plugin::words("the camera ", node_.path(), " is streaming already"));
   }
   if (buffers.empty()) {
     return Error(Errc::InvalidArgument, "start",
-                 words("a stream of the camera ", node_.path(), " was asked for without any frame"));
+                 plugin::words("a stream of the camera ", node_.path(), " was asked for without any frame"));
   }
   for (const auto& place : buffers) {
     if (place.index >= granted_ || !slots_.at(place.index).used ||
         slots_.at(place.index).ticket != place.ticket) {
-      return Error(
-          Errc::InvalidArgument, "start",
-          words("buffer ", place.index, " is not attached to the camera ", node_.path(), " any more"));
+      return Error(Errc::InvalidArgument, "start",
+                   plugin::words("buffer ", place.index, " is not attached to the camera ", node_.path(),
+                                 " any more"));
     }
   }
   if (auto made = make_bell(); !made) {
@@ -193,8 +194,8 @@ Status BufferQueue::give_back(std::uint32_t index, std::uint64_t ticket) {
   auto& slot = slots_.at(index);
   if (slot.turn != Turn::Held) {
     return Error(Errc::WrongState, "queue",
-                 words("buffer ", index, " of the camera ", node_.path(),
-                       " is held by nobody, so it cannot be given back"));
+                 plugin::words("buffer ", index, " of the camera ", node_.path(),
+                               " is held by nobody, so it cannot be given back"));
   }
   if (!streaming_ || !slot.in_stream) {
     slot.turn = Turn::Free;
@@ -211,7 +212,7 @@ Status BufferQueue::hold(std::uint32_t index, std::uint64_t ticket) {
   const std::lock_guard lock(mutex_);
   if (index >= slots_.size() || slots_.at(index).ticket != ticket || slots_.at(index).turn != Turn::Free) {
     return Error(Errc::WrongState, "hold",
-                 words("buffer ", index, " of the camera ", node_.path(), " is not free"));
+                 plugin::words("buffer ", index, " of the camera ", node_.path(), " is not free"));
   }
   slots_.at(index).turn = Turn::Held;
   return {};
@@ -222,9 +223,9 @@ Status BufferQueue::fill_once(Place place, Deadline deadline) {
   {
     const std::lock_guard lock(mutex_);
     if (slots_.at(place.index).turn != Turn::Free) {
-      return Error(
-          Errc::Busy, "probe_write",
-          words("buffer ", place.index, " of the camera ", node_.path(), " is in use, and cannot be proved"));
+      return Error(Errc::Busy, "probe_write",
+                   plugin::words("buffer ", place.index, " of the camera ", node_.path(),
+                                 " is in use, and cannot be proved"));
     }
     // Many drivers need more than one buffer to run. What a consumer holds is left alone.
     for (std::uint32_t index = 0; index < granted_; ++index) {

@@ -4,13 +4,13 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <chrono>
 #include <optional>
 #include <span>
 
 #include "device.hpp"
-#include "text.hpp"
 
 namespace causeway::v4l2_backend {
 namespace {
@@ -112,8 +112,8 @@ Result<PixelFormat> to_wanted(Camera& device, const cw_v4l2_format& from) {
     });
     if (found == rows.end()) {
       return Error(Errc::Unsupported, "set_format",
-                   words("the camera ", device.node().path(), " does not offer ",
-                         Format{from.drm_format}.to_string()));
+                   plugin::words("the camera ", device.node().path(), " does not offer ",
+                                 Format{from.drm_format}.to_string()));
     }
     wanted.fourcc = found->fourcc;
   }
@@ -301,7 +301,8 @@ std::int32_t dup_poll_fd(cw_device* device, std::int32_t* fd, cw_error* error) {
     if (copy < 0) {
       const int reason = errno;
       return Error(errc_from_errno(reason), "F_DUPFD_CLOEXEC",
-                   words("the descriptor of the camera ", node.path(), " cannot be duplicated"), reason);
+                   plugin::words("the descriptor of the camera ", node.path(), " cannot be duplicated"),
+                   reason);
     }
     *fd = copy;
     return {};

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+// Sentences for backends that link no formatting library. Only for failures and logs: everything here
+// allocates.
+
 #include <cstdint>
 #include <sstream>
 #include <string>
+#include <utility>
 
-namespace causeway::fpga_sim_backend {
+namespace causeway::plugin {
 
-/// The parts, one after the other.
+/// One sentence out of its parts, which are streamed. Threads: reentrant.
 template <class... Parts>
 [[nodiscard]] std::string words(const Parts&... parts) {
   std::ostringstream text;
@@ -15,11 +19,11 @@ template <class... Parts>
   return std::move(text).str();
 }
 
-/// 0x1f00, as data sheets write it.
+/// 0x1f00, as data sheets write it. Threads: reentrant.
 [[nodiscard]] inline std::string hex(std::uint64_t number) {
   std::ostringstream text;
   text << "0x" << std::hex << number;
   return std::move(text).str();
 }
 
-}  // namespace causeway::fpga_sim_backend
+}  // namespace causeway::plugin
