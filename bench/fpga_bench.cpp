@@ -33,8 +33,8 @@ constexpr std::uint64_t kPage = 4096;
 
 /// A card, and two frames of luma that it was proved to see.
 struct Frames {
-  Frames(Runtime& runtime, unsigned bits, std::uint32_t width, std::uint32_t height)
-      : card(fpga_sim::open(runtime, {.data_bits = bits, .max_run = kRun}).value()),
+  Frames(Runtime& runtime, unsigned bits, std::uint32_t width, std::uint32_t height, std::uint64_t run = kRun)
+      : card(fpga_sim::open(runtime, {.data_bits = bits, .max_run = run}).value()),
         pool(runtime.negotiate({.format = formats::kR8, .width = width, .height = height})
                  .with(card, Usage::ReadWrite)
                  .allocate(2)
@@ -72,41 +72,32 @@ void by_us(Suite& suite, benchmark::State& state, unsigned bits) {
   count_bytes(state);
 }
 
-/// One descriptor, as PG021 lays it out.
-rtl::Descriptor describe(const cw_sg_entry& entry, std::uint64_t next, std::uint32_t flags) {
-  rtl::Descriptor made{};
-  made.next = static_cast<std::uint32_t>(next);
-  made.next_msb = static_cast<std::uint32_t>(next >> 32U);
-  made.address = static_cast<std::uint32_t>(entry.address);
-  made.address_msb = static_cast<std::uint32_t>(entry.address >> 32U);
-  made.control = static_cast<std::uint32_t>(entry.length) | flags;
-  return made;
-}
-
-/// The descriptors of a ring, linked to a circle, at an address of the card's. The last one's address.
+/// The descriptors of a ring, as PG021 lays them out, linked to a circle, at an address of the card's; the
+/// entries are cut off where the frame's last beat ends. The last one's address.
 std::uint64_t write_ring(std::byte* to, std::uint64_t address, std::span<const cw_sg_entry> entries,
-                         bool marks) {
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const bool last = i + 1 == entries.size();
-    const auto flags =
-        marks ? (i == 0 ? rtl::descriptor::kSof : 0U) | (last ? rtl::descriptor::kEof : 0U) : 0U;
-    const auto made = describe(entries[i], address + (last ? 0 : i + 1) * sizeof(rtl::Descriptor), flags);
-    std::memcpy(to + i * sizeof(made), &made, sizeof(made));
-  }
-  return address + (entries.size() - 1) * sizeof(rtl::Descriptor);
-}
-
-/// The same entries, cut off where the frame's last beat ends.
-std::vector<cw_sg_entry> entries_of(const Mapping& mapping, std::uint64_t bytes) {
-  std::vector<cw_sg_entry> cut;
-  for (const auto& entry : mapping.sg()) {
-    const auto length = std::min(entry.length, bytes);
-    if (length > 0) {
-      cut.push_back({.address = entry.address, .length = length});
-    }
+                         std::uint64_t bytes, bool marks) {
+  rtl::Descriptor* made = nullptr;
+  std::uint64_t next = address;
+  std::uint32_t flags = marks ? rtl::descriptor::kSof : 0U;
+  for (std::size_t i = 0; bytes > 0; ++i) {
+    const std::uint64_t length = std::min(entries[i].length, bytes);
     bytes -= length;
+    next += sizeof(rtl::Descriptor);
+    made = new (to) rtl::Descriptor{.next = rtl::low(next),
+                                    .next_msb = rtl::high(next),
+                                    .address = rtl::low(entries[i].address),
+                                    .address_msb = rtl::high(entries[i].address),
+                                    .reserved = {},
+                                    .control = rtl::low(length) | flags,
+                                    .status = 0,
+                                    .application = {}};
+    to += sizeof(rtl::Descriptor);
+    flags = 0;
   }
-  return cut;
+  made->next = rtl::low(address);
+  made->next_msb = rtl::high(address);
+  made->control |= marks ? rtl::descriptor::kEof : 0U;
+  return next - sizeof(rtl::Descriptor);
 }
 
 /// A driver for the card by its registers alone: what is left of it for a repeated frame is two tails, two
@@ -122,14 +113,13 @@ public:
     fpga::reset(frames.card).value();
     const auto stride = frames.pool.frame(0).frame().layout().planes[0].stride;
     const std::uint64_t bytes = std::uint64_t{stride} * kHeight;
-    const std::array entries{entries_of(frames.from(), bytes), entries_of(frames.to(), bytes)};
     const std::uint64_t rings = fpga::iova(mapping_).value().address;
     const std::array begins{rings, rings + kPage / 2};
     {
       const auto cpu = rings_.map_cpu().value();
       auto access = cpu.begin(Usage::Write, Deadline::in(kPatience)).value();
-      tails_ = {write_ring(access.bytes().data(), begins[0], entries[0], true),
-                write_ring(access.bytes().data() + kPage / 2, begins[1], entries[1], false)};
+      tails_ = {write_ring(access.bytes().data(), begins[0], frames.from().sg(), bytes, true),
+                write_ring(access.bytes().data() + kPage / 2, begins[1], frames.to().sg(), bytes, false)};
       access.end().value();
     }
     registers_.write32(reg::kWidth, kWidth).value();
@@ -138,17 +128,17 @@ public:
     registers_.write32(reg::kOutStride, stride).value();
     registers_.write32(reg::kKernel, rtl::kernel::kEnable | CW_FPGA_SIM_SOBEL).value();
     for (std::size_t i = 0; i < kRings.size(); ++i) {
-      write(kRings.at(i), reg::kCurrent, static_cast<std::uint32_t>(begins.at(i)));
-      write(kRings.at(i), reg::kCurrent + 4, static_cast<std::uint32_t>(begins.at(i) >> 32U));
+      write(kRings.at(i), reg::kCurrent, rtl::low(begins.at(i)));
+      write(kRings.at(i), reg::kCurrent + 4, rtl::high(begins.at(i)));
       write(kRings.at(i), reg::kControl,
             rtl::control::kRun | rtl::control::kCyclic | rtl::control::kIocIrq | rtl::control::kErrorIrq);
-      write(kRings.at(i), reg::kTail, static_cast<std::uint32_t>(tails_.at(i)));
+      write(kRings.at(i), reg::kTail, rtl::low(tails_.at(i)));
     }
   }
 
   void run() {
-    write(Ring::S2mm, reg::kTailHigh, static_cast<std::uint32_t>(tails_[1] >> 32U));
-    write(Ring::Mm2s, reg::kTailHigh, static_cast<std::uint32_t>(tails_[0] >> 32U));
+    write(Ring::S2mm, reg::kTailHigh, rtl::high(tails_[1]));
+    write(Ring::Mm2s, reg::kTailHigh, rtl::high(tails_[0]));
     for (const auto& interrupt : interrupts_) {
       pollfd waits{.fd = interrupt.get(), .events = POLLIN, .revents = 0};
       std::uint64_t count = 0;
@@ -187,7 +177,7 @@ void by_registers(Suite& suite, benchmark::State& state, unsigned bits) {
 // ---------------------------------------------------------------- setting up for a frame, once
 
 constexpr std::uint32_t kLargeWidth = 3840;
-constexpr std::uint32_t kLargeHeight = 2160;  // 127 entries of 64 KiB, on either side
+constexpr std::uint32_t kLargeHeight = 2160;  // 127 entries of 64 KiB, or 2025 of a page, on either side
 
 template <class Body>
 void time_one(benchmark::State& state, Body&& body) {
@@ -196,8 +186,8 @@ void time_one(benchmark::State& state, Body&& body) {
   state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
 }
 
-void prepare_by_us(Suite& suite, benchmark::State& state) {
-  const Frames frames(suite.runtime(), 512, kLargeWidth, kLargeHeight);
+void prepare_by_us(Suite& suite, benchmark::State& state, std::uint64_t run) {
+  const Frames frames(suite.runtime(), 512, kLargeWidth, kLargeHeight, run);
   for (auto _ : state) {
     std::optional<fpga_sim::Job> job;
     time_one(state, [&] {
@@ -217,33 +207,31 @@ Pages pages(std::uint64_t size) {
 }
 
 /// Memory for descriptors, its addresses for the card, and the descriptors: nothing is checked.
-void prepare_by_hand(benchmark::State& state) {
+void prepare_by_hand(benchmark::State& state, std::uint64_t run) {
   rtl::Hardware hardware(
-      512, kRun, [](auto, unsigned) {}, [](auto) {});
+      512, run, [](auto, unsigned) {}, [](auto) {});
   constexpr std::uint64_t kBytes = std::uint64_t{kLargeWidth} * kLargeHeight;
   const std::array frames{pages(kBytes), pages(kBytes)};
-  const auto map = [&](std::byte* memory, std::uint64_t size) {
+  const auto map = [&](std::byte* memory) {
     std::vector<cw_sg_entry> entries;
-    hardware.between_clocks(
-        [&](rtl::Hardware::Inside inside) { entries = inside.iommu.map(memory, size, true).value(); });
+    hardware.with_iommu([&](rtl::Iommu& iommu) { entries = iommu.map(memory, kBytes, true).value(); });
     return entries;
   };
-  const auto in = map(frames[0].get(), kBytes);
-  const auto out = map(frames[1].get(), kBytes);
+  const auto in = map(frames[0].get());
+  const auto out = map(frames[1].get());
   for (auto _ : state) {
-    const std::uint64_t size =
-        ((in.size() + out.size()) * sizeof(rtl::Descriptor) + kPage - 1) / kPage * kPage;
     Pages rings;
-    std::vector<cw_sg_entry> mapped;
+    cw_sg_entry mapped{};
     time_one(state, [&] {
+      const std::uint64_t second = in.size() * sizeof(rtl::Descriptor);
+      const std::uint64_t size = (second + out.size() * sizeof(rtl::Descriptor) + kPage - 1) / kPage * kPage;
       rings = pages(size);
-      std::memset(rings.get(), 0, size);
-      mapped = map(rings.get(), size);
-      const auto second = in.size() * sizeof(rtl::Descriptor);
-      benchmark::DoNotOptimize(write_ring(rings.get(), mapped[0].address, in, true));
-      benchmark::DoNotOptimize(write_ring(rings.get() + second, mapped[0].address + second, out, false));
+      hardware.with_iommu(
+          [&](rtl::Iommu& iommu) { mapped = iommu.map_run(rings.get(), size, true).value(); });
+      benchmark::DoNotOptimize(write_ring(rings.get(), mapped.address, in, kBytes, true));
+      benchmark::DoNotOptimize(write_ring(rings.get() + second, mapped.address + second, out, kBytes, false));
     });
-    hardware.between_clocks([&](rtl::Hardware::Inside inside) { inside.iommu.unmap(mapped); });
+    hardware.with_iommu([&](rtl::Iommu& iommu) { iommu.unmap({&mapped, 1}); });
   }
 }
 
@@ -255,8 +243,11 @@ void add_fpga_rows(Suite& suite) {
     suite.add(row, "us", [&suite, bits](auto& state) { by_us(suite, state, bits); });
     suite.add(row, "raw:registers", [&suite, bits](auto& state) { by_registers(suite, state, bits); });
   }
-  suite.add_timed("Fpga/SetUp/descriptors:254", "us", [&suite](auto& state) { prepare_by_us(suite, state); });
-  suite.add_timed("Fpga/SetUp/descriptors:254", "raw", [](auto& state) { prepare_by_hand(state); });
+  for (const auto& [descriptors, run] : {std::pair("254", kRun), std::pair("4050", kPage)}) {
+    const std::string row = std::string("Fpga/SetUp/descriptors:") + descriptors;
+    suite.add_timed(row, "us", [&suite, run](auto& state) { prepare_by_us(suite, state, run); });
+    suite.add_timed(row, "raw", [run](auto& state) { prepare_by_hand(state, run); });
+  }
 }
 
 }  // namespace causeway::bench

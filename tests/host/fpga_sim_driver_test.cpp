@@ -94,8 +94,16 @@ protected:
     });
     return entries;
   }
-  [[nodiscard]] std::shared_ptr<rtl::Job> job(rtl::ImageJob image, rtl::Job::Memory memory = {}) {
-    return driver_->prepare(std::move(image), memory).value();
+  /// What a test asks for, with scatter lists of its own to spoil.
+  struct Asked {
+    rtl::KernelSetting setting;
+    std::vector<cw_sg_entry> in, out;
+  };
+  [[nodiscard]] std::shared_ptr<rtl::Job> job(const Asked& asked, rtl::Job::Memory memory = {}) {
+    const rtl::ImageJob image{.setting = asked.setting,
+                              .in = {.entries = asked.in, .bytes = asked.setting.width},
+                              .out = {.entries = asked.out, .bytes = asked.setting.width}};
+    return driver_->prepare(image, memory).value();
   }
   /// One that opens when the event of that number is told.
   [[nodiscard]] std::shared_ptr<rtl::Gate> gate(std::uint64_t event) {
@@ -112,17 +120,20 @@ protected:
     EXPECT_TRUE(waited) << waited.error().message();
     return waited.has_value();
   }
-  [[nodiscard]] rtl::ImageJob good() const { return rtl::plan_bytes(from_, to_, kBytes); }
+  [[nodiscard]] Asked good() const {
+    const rtl::SgRange all{.entries = from_, .bytes = kBytes};
+    return {.setting = rtl::plan_bytes(all, all).setting, .in = from_, .out = to_};
+  }
   /// One that waits for a second row that never comes.
-  [[nodiscard]] rtl::ImageJob endless() const {
+  [[nodiscard]] Asked endless() const {
     auto image = good();
-    image.height = 2;
-    image.in_stride = image.out_stride = kBytes;
+    image.setting.height = 2;
+    image.setting.in_stride = image.setting.out_stride = kBytes;
     return image;
   }
   /// Submits, and gives the failure.
-  [[nodiscard]] std::string failure(rtl::ImageJob image) {
-    const auto made = job(std::move(image));
+  [[nodiscard]] std::string failure(const Asked& image) {
+    const auto made = job(image);
     EXPECT_TRUE(driver_->submit(*made));
     const auto waited = driver_->wait(*made, soon());
     EXPECT_FALSE(waited);
@@ -154,7 +165,7 @@ INSTANTIATE_TEST_SUITE_P(Bits, FpgaDriver, ::testing::Values(64U, 512U));
 TEST_P(FpgaDriver, ASourceOutside) {
   auto image = good();
   image.in[2].address = 0x7000;
-  EXPECT_THAT(failure(std::move(image)),
+  EXPECT_THAT(failure(image),
               AllOf(HasSubstr("the ring MM2S stopped at descriptor 3 of 4"), HasSubstr("DMADecErr"),
                     HasSubstr("the IOMMU blocked a read of 0x7000, which is not mapped")));
   // It stays as it stopped until it is used again.
@@ -166,8 +177,8 @@ TEST_P(FpgaDriver, ASourceOutside) {
 TEST_P(FpgaDriver, ADestinationOutside) {
   auto image = good();
   image.out[1].address = to_[1].address + 4 * rtl::kPage - 64;  // one beat or more is inside
-  EXPECT_THAT(failure(std::move(image)), AllOf(HasSubstr("the ring S2MM stopped at descriptor 2 of 4"),
-                                               HasSubstr("blocked a write to")));
+  EXPECT_THAT(failure(image), AllOf(HasSubstr("the ring S2MM stopped at descriptor 2 of 4"),
+                                    HasSubstr("blocked a write to")));
   EXPECT_EQ(driver_->faults().last->address, to_[1].address + 4 * rtl::kPage);
   expect_works();
 }
@@ -176,7 +187,7 @@ TEST_P(FpgaDriver, ADestinationForReadingAlone) {
   auto image = good();
   image.out = map(kBytes, false);
   std::memset(memory() + kBytes, 3, kBytes);
-  EXPECT_THAT(failure(std::move(image)), HasSubstr("which is mapped for reading alone"));
+  EXPECT_THAT(failure(image), HasSubstr("which is mapped for reading alone"));
   EXPECT_EQ(memory()[kBytes], std::byte{3});
   expect_works();
 }
@@ -184,14 +195,14 @@ TEST_P(FpgaDriver, ADestinationForReadingAlone) {
 TEST_P(FpgaDriver, ALengthOfZero) {
   auto image = good();
   image.in[3].length = 0;
-  EXPECT_THAT(failure(std::move(image)), AllOf(HasSubstr("descriptor 4 of 4"), HasSubstr("has length 0")));
+  EXPECT_THAT(failure(image), AllOf(HasSubstr("descriptor 4 of 4"), HasSubstr("has length 0")));
   expect_works();
 }
 
 TEST_P(FpgaDriver, AnAddressThatIsNoWholeBeat) {
   auto image = good();
   image.out[0].address += 2;
-  EXPECT_THAT(failure(std::move(image)),
+  EXPECT_THAT(failure(image),
               AllOf(HasSubstr("descriptor 1 of 4"), HasSubstr("no multiple of the data path")));
   expect_works();
 }
@@ -358,8 +369,8 @@ TEST_P(FpgaDriver, UnmappedInFlight) {
       image.in.insert(image.in.end(), from_.begin(), from_.end());
       image.out.insert(image.out.end(), to_.begin(), to_.end());
     }
-    image.width *= 51;
-    const auto running = job(std::move(image));
+    image.setting.width *= 51;
+    const auto running = job(image);
     const auto before = driver_->counts().bytes_written;
     ASSERT_TRUE(driver_->submit(*running));
     driver_->hardware().between_clocks([&](rtl::Hardware::Inside inside) {

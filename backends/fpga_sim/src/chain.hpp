@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <string>
 
 #include "hardware.hpp"
 #include "image.hpp"
@@ -16,8 +16,7 @@ namespace causeway::fpga_sim_backend {
 /// coherent DMA memory. Threads: reentrant; not on the hardware's thread.
 class SharedPages {
 public:
-  /// size: bytes, rounded up to pages; one run of addresses if the card's runs are that long.
-  /// Errors: OutOfMemory.
+  /// size: bytes, rounded up to pages. Not cleared. Errors: OutOfMemory.
   [[nodiscard]] static Result<SharedPages> create(Hardware& hardware, std::size_t size);
   SharedPages(SharedPages&& other) noexcept = default;
   SharedPages& operator=(SharedPages&&) = delete;
@@ -26,17 +25,21 @@ public:
   ~SharedPages();
 
   [[nodiscard]] std::byte* bytes() const { return memory_.get(); }
-  [[nodiscard]] std::uint64_t address_of(std::size_t offset) const;
+  /// Where the card finds them: one run of addresses.
+  [[nodiscard]] std::uint64_t address() const { return run_.address; }
+  /// The first size bytes, for a transfer. Lent.
+  [[nodiscard]] SgRange range(std::uint64_t size) const { return {.entries = {&run_, 1}, .bytes = size}; }
 
 private:
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }
   };
-  SharedPages(Hardware& hardware, std::byte* memory) : hardware_(hardware), memory_(memory) {}
+  SharedPages(Hardware& hardware, std::byte* memory, cw_sg_entry run)
+      : hardware_(hardware), memory_(memory), run_(run) {}
 
   Hardware& hardware_;
   std::unique_ptr<std::byte, Free> memory_;
-  std::vector<cw_sg_entry> entries_;
+  cw_sg_entry run_;
 };
 
 /// The descriptors of both rings for one transfer, each ring linked to a circle.
@@ -48,20 +51,20 @@ public:
   struct Ends {
     std::uint64_t first;
     std::uint64_t last;
+    std::size_t count;  ///< of descriptors
   };
   [[nodiscard]] Ends in() const { return in_; }
   [[nodiscard]] Ends out() const { return out_; }
-  [[nodiscard]] std::size_t descriptors() const { return in_count_ + out_count_; }
+  [[nodiscard]] std::size_t descriptors() const { return in_.count + out_.count; }
   /// "descriptor 3 of 8", by the address that CURDESC shows.
   [[nodiscard]] std::string place_of(Ring ring, std::uint64_t address) const;
 
 private:
   explicit Chain(SharedPages pages) : pages_(std::move(pages)) {}
-  Ends write(std::size_t begin, const std::vector<Segment>& segments, bool marks_end);
+  /// marks: the first one begins a packet, and the last one ends it.
+  Ends write(std::size_t begin, const SgRange& range, bool marks);
 
   SharedPages pages_;
-  std::size_t in_count_ = 0;
-  std::size_t out_count_ = 0;
   Ends in_{};
   Ends out_{};
 };

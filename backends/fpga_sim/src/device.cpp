@@ -134,11 +134,11 @@ Status Card::map(Attachment& attachment, cw_direction direction, cw_mapping& out
   view.writable = direction == CW_DIRECTION_TO_DEVICE ? 0 : 1;
   std::vector<cw_sg_entry> entries;
   Status status;
-  driver_->hardware().between_clocks([&](Hardware::Inside inside) {
+  driver_->hardware().with_iommu([&](Iommu& iommu) {
     for (std::uint32_t i = 0; i < view.object_count; ++i) {
-      auto mapped = inside.iommu.map(attachment.memory_[i], view.sizes[i], view.writable != 0);
+      auto mapped = iommu.map(attachment.memory_[i], view.sizes[i], view.writable != 0);
       if (!mapped) {
-        inside.iommu.unmap(entries);
+        iommu.unmap(entries);
         status = std::move(mapped.error());
         return;
       }
@@ -182,7 +182,7 @@ void Card::unmap(Attachment& attachment) {
   }
   const auto entries = std::exchange(attachment.entries_, {});
   if (!entries.empty()) {
-    driver_->hardware().between_clocks([&](Hardware::Inside inside) { inside.iommu.unmap(entries); });
+    driver_->hardware().with_iommu([&](Iommu& iommu) { iommu.unmap(entries); });
   }
 }
 
@@ -266,7 +266,7 @@ Result<cw_fpga_sim_job*> Card::prepare(const cw_fpga_view& source, const cw_fpga
   if (!image) {
     return std::move(image.error());
   }
-  auto job = driver_->prepare(std::move(*image), {source.ticket, destination.ticket});
+  auto job = driver_->prepare(*image, {source.ticket, destination.ticket});
   if (!job) {
     return std::move(job.error());
   }
@@ -330,9 +330,8 @@ Result<cw_fence> Card::submit(cw_fpga_sim_job& job) {
 
 // ---------------------------------------------------------------- alias proof
 
-Status Card::transfer(std::vector<Segment> in, std::vector<Segment> out, std::uint32_t bytes,
-                      Deadline deadline) {
-  auto job = driver_->prepare(plan_bytes(std::move(in), std::move(out), bytes));
+Status Card::transfer(const SgRange& in, const SgRange& out, Deadline deadline) {
+  auto job = driver_->prepare(plan_bytes(in, out));
   if (!job) {
     return std::move(job.error());
   }
@@ -353,9 +352,8 @@ Card::Window Card::window_of(const cw_probe& probe) const {
 }
 
 Status Card::fetch(const Attachment& attachment, const cw_probe& probe, const Window& window) {
-  return transfer(segments_of(attachment.view_, probe.object, window.begin, window.bytes),
-                  {{.address = scratch_->address_of(0), .length = window.bytes}}, window.bytes,
-                  deadline_of(probe.deadline_ns));
+  return transfer(range_of(attachment.view_, probe.object, window.begin, window.bytes),
+                  scratch_->range(window.bytes), deadline_of(probe.deadline_ns));
 }
 
 Status Card::probe_read(Attachment& attachment, cw_probe& probe) {
@@ -375,14 +373,13 @@ Status Card::probe_write(Attachment& attachment, const cw_probe& probe) {
   std::memcpy(scratch_->bytes() + window.skip, probe.data, probe.size);
   // The proof writes through every mapping; one for reading alone is opened for as long as that takes.
   const auto permit = [&](bool writable) {
-    driver_->hardware().between_clocks([&](Hardware::Inside inside) {
-      inside.iommu.set_writable(attachment.entries_of(probe.object), writable);
-    });
+    driver_->hardware().with_iommu(
+        [&](Iommu& iommu) { iommu.set_writable(attachment.entries_of(probe.object), writable); });
   };
   permit(true);
-  auto status = transfer({{.address = scratch_->address_of(0), .length = window.bytes}},
-                         segments_of(attachment.view_, probe.object, window.begin, window.bytes),
-                         window.bytes, deadline_of(probe.deadline_ns));
+  auto status = transfer(scratch_->range(window.bytes),
+                         range_of(attachment.view_, probe.object, window.begin, window.bytes),
+                         deadline_of(probe.deadline_ns));
   permit(attachment.view_.writable != 0);
   return status;
 }

@@ -76,7 +76,7 @@ public:
 private:
   Card(plugin::Host host, unsigned data_bits, std::uint64_t max_run);
   [[nodiscard]] bool has_jobs(std::uint64_t ticket);
-  Status transfer(std::vector<Segment> in, std::vector<Segment> out, std::uint32_t bytes, Deadline deadline);
+  Status transfer(const SgRange& in, const SgRange& out, Deadline deadline);
   /// The whole beats around a probe's bytes.
   struct Window {
     std::uint64_t begin;

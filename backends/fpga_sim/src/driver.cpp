@@ -100,13 +100,13 @@ Result<int> Driver::interrupt_fd(std::uint32_t index) {
 
 // ---------------------------------------------------------------- jobs
 
-Result<std::shared_ptr<Job>> Driver::prepare(ImageJob image, Job::Memory memory) {
+Result<std::shared_ptr<Job>> Driver::prepare(const ImageJob& image, Job::Memory memory) {
   auto chain = Chain::create(hardware_, image);
   if (!chain) {
     return std::move(chain.error());
   }
   descriptors_written_.fetch_add(chain->descriptors(), std::memory_order_relaxed);
-  return std::make_shared<Job>(std::move(image), std::move(*chain), memory);
+  return std::make_shared<Job>(image.setting, std::move(*chain), memory);
 }
 
 void Driver::discard(const std::shared_ptr<Job>& job) {
@@ -120,6 +120,9 @@ void Driver::discard(const std::shared_ptr<Job>& job) {
 
 void Driver::cancel(Job& job, const char* why) {
   const std::lock_guard programming(programming_);
+  if (Lock lock(mutex_); job.number == 0) {
+    return;  // never submitted: the card has not heard of it
+  }
   hardware_.between_clocks([&](Inside inside) {
     Lock lock(mutex_);
     take_back(inside, lock, job, Error(Errc::DeviceLost, "fpga_sim", why), ECANCELED);
@@ -219,25 +222,25 @@ void Driver::program(Inside inside, Job& job) {
       ++register_writes_;
     };
     set(reg::kKernel, 0);
-    set(reg::kWidth, job.image.width);
-    set(reg::kHeight, job.image.height);
-    set(reg::kInStride, job.image.in_stride);
-    set(reg::kOutStride, job.image.out_stride);
-    set(reg::kKernel, job.image.kernel);
+    set(reg::kWidth, job.setting.width);
+    set(reg::kHeight, job.setting.height);
+    set(reg::kInStride, job.setting.in_stride);
+    set(reg::kOutStride, job.setting.out_stride);
+    set(reg::kKernel, job.setting.kernel);
     for (const auto ring : kRings) {
       const auto ends = ring == Ring::Mm2s ? in : out;
       write(inside, ring, reg::kControl, 0);  // it is idle, so it halts at once
-      write(inside, ring, reg::kCurrent, static_cast<std::uint32_t>(ends.first));
-      write(inside, ring, reg::kCurrent + 4, static_cast<std::uint32_t>(ends.first >> 32U));
+      write(inside, ring, reg::kCurrent, low(ends.first));
+      write(inside, ring, reg::kCurrent + 4, high(ends.first));
       write(inside, ring, reg::kControl,
             control::kRun | control::kCyclic | control::kIocIrq | control::kErrorIrq);
-      write(inside, ring, reg::kTail, static_cast<std::uint32_t>(ends.last));
+      write(inside, ring, reg::kTail, low(ends.last));
     }
     loaded_ = &job;
   }
   // Who receives is started first. A ring that stands at its tail goes round once for each write.
-  write(inside, Ring::S2mm, reg::kTailHigh, static_cast<std::uint32_t>(out.last >> 32U));
-  write(inside, Ring::Mm2s, reg::kTailHigh, static_cast<std::uint32_t>(in.last >> 32U));
+  write(inside, Ring::S2mm, reg::kTailHigh, high(out.last));
+  write(inside, Ring::Mm2s, reg::kTailHigh, high(in.last));
 }
 
 Status Driver::wait(Job& job, Deadline deadline) {

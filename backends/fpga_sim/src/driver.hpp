@@ -27,13 +27,13 @@ struct Job {
   /// Tickets of the mappings that it reads and writes; 0: none.
   using Memory = std::array<std::uint64_t, 2>;
 
-  Job(ImageJob image_asked, Chain chain_made, Memory mappings)
-      : image(std::move(image_asked)), chain(std::move(chain_made)), memory(mappings) {}
+  Job(const KernelSetting& kernel, Chain chain_made, Memory mappings)
+      : setting(kernel), chain(std::move(chain_made)), memory(mappings) {}
   [[nodiscard]] bool touches(std::uint64_t ticket) const {
     return ticket != 0 && (memory[0] == ticket || memory[1] == ticket);
   }
 
-  ImageJob image;
+  const KernelSetting setting;
   Chain chain;
   const Memory memory;
   // Guarded by the driver's mutex, and of the last submission:
@@ -58,7 +58,7 @@ public:
   [[nodiscard]] Hardware& hardware() { return hardware_; }
   [[nodiscard]] std::uint32_t beat() const { return beat_; }
 
-  [[nodiscard]] Result<std::shared_ptr<Job>> prepare(ImageJob image, Job::Memory memory = {});
+  [[nodiscard]] Result<std::shared_ptr<Job>> prepare(const ImageJob& image, Job::Memory memory = {});
   /// Ends the job if it runs or waits, and destroys its event.
   void discard(const std::shared_ptr<Job>& job);
   /// Ends the job with DeviceLost if it runs or waits; why: a sentence.

@@ -53,7 +53,21 @@ Hardware::~Hardware() {
 }
 
 void Hardware::between_clocks(const std::function<void(Inside)>& work) {
-  Errand errand{.work = &work, .failure = nullptr};
+  send({.work = work, .moves_engine = true, .failure = nullptr});
+}
+
+void Hardware::with_iommu(const std::function<void(Iommu&)>& work) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (asleep_ && !asked_.load(std::memory_order_relaxed)) {
+      work(iommu_);  // nobody else's: to wake, the thread needs the lock
+      return;
+    }
+  }
+  send({.work = [&](Inside inside) { work(inside.iommu); }, .moves_engine = false, .failure = nullptr});
+}
+
+void Hardware::send(Errand errand) {
   std::unique_lock lock(mutex_);
   errands_.push_back(&errand);
   asked_.store(true, std::memory_order_release);
@@ -71,10 +85,12 @@ void Hardware::kick() {
   wake_.notify_one();
 }
 
-bool Hardware::do_errands(Inside inside, bool may_sleep) {
+Hardware::Asked Hardware::do_errands(Inside inside, bool may_sleep) {
   std::unique_lock lock(mutex_);
   if (may_sleep) {
+    asleep_ = true;
     wake_.wait(lock, [this] { return asked_.load(std::memory_order_relaxed); });
+    asleep_ = false;
   }
   asked_.store(false, std::memory_order_relaxed);
   const auto errands = std::exchange(errands_, {});
@@ -84,9 +100,11 @@ bool Hardware::do_errands(Inside inside, bool may_sleep) {
   if (kicked && !stop) {
     on_kick_(inside);
   }
+  bool goes_on = kicked;
   for (Errand* errand : errands) {
+    goes_on = goes_on || errand->moves_engine;
     try {
-      (*errand->work)(inside);
+      errand->work(inside);
     } catch (...) {
       errand->failure = std::current_exception();
     }
@@ -95,7 +113,7 @@ bool Hardware::do_errands(Inside inside, bool may_sleep) {
     done_.notify_all();
     lock.unlock();
   }
-  return !stop;
+  return stop ? Asked::Stop : goes_on ? Asked::ToGoOn : Asked::Nothing;
 }
 
 void Hardware::run(unsigned data_bits, std::promise<void>& started) {
@@ -112,10 +130,13 @@ void Hardware::run(unsigned data_bits, std::promise<void>& started) {
   unsigned quiet = kQuiet;
   while (true) {
     if (quiet >= kQuiet || asked_.load(std::memory_order_acquire)) {
-      if (!do_errands(inside, quiet >= kQuiet)) {
+      const Asked asked = do_errands(inside, quiet >= kQuiet);
+      if (asked == Asked::Stop) {
         return;
       }
-      quiet = 0;
+      if (asked == Asked::ToGoOn) {
+        quiet = 0;
+      }
     }
     quiet = engine->clock() ? 0 : quiet + 1;
     const unsigned before = std::exchange(lines_, engine->interrupts());

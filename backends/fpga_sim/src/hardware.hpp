@@ -42,6 +42,9 @@ public:
   /// Has the hardware's thread do work between two clocks, and waits until it is done. Not to be called on
   /// that thread. Throws what work throws.
   void between_clocks(const std::function<void(Inside)>& work);
+  /// Changes what the card may reach, as between_clocks does, but without a change of threads where the clock
+  /// stands still. Not to be called on the hardware's thread. Throws what work throws.
+  void with_iommu(const std::function<void(Iommu&)>& work);
   /// Has on_kick called soon, and waits for nothing; on any thread. Work that is given later comes after it.
   void kick();
 
@@ -53,14 +56,16 @@ private:
     bool stalls() override { return false; }
   };
   struct Errand {
-    const std::function<void(Inside)>* work;
+    std::function<void(Inside)> work;
+    bool moves_engine;  ///< what the engine does next may be other than before
     std::exception_ptr failure;
     bool done = false;
   };
+  enum class Asked : std::uint8_t { Stop, Nothing, ToGoOn };
 
   void run(unsigned data_bits, std::promise<void>& started);
-  /// False: stop.
-  bool do_errands(Inside inside, bool may_sleep);
+  void send(Errand errand);
+  Asked do_errands(Inside inside, bool may_sleep);
 
   const std::function<void(Inside, unsigned)> on_interrupt_;
   const std::function<void(Inside)> on_kick_;
@@ -75,6 +80,7 @@ private:
   std::atomic<bool> asked_{false};  // errands_, kicked_ or stop_ changed
   bool kicked_ = false;             // guarded by mutex_
   bool stop_ = false;               // guarded by mutex_
+  bool asleep_ = false;             // the thread waits to be asked; guarded by mutex_
   std::thread thread_;              // last: it uses all of the above
 };
 

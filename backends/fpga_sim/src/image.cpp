@@ -13,8 +13,6 @@
 namespace causeway::fpga_sim_backend {
 namespace {
 
-// Whole pages, so that what is left of an entry begins with a whole beat again.
-constexpr std::uint64_t kLongest = ((std::uint64_t{1} << kLengthBits) - 1) / 4096 * 4096;
 constexpr const char* kPrepare = "fpga_sim prepare";
 
 /// A picture's first plane, or plain bytes as one row.
@@ -103,44 +101,19 @@ Status check_extent(const char* side, const cw_fpga_view& view, const Rows& rows
 
 }  // namespace
 
-std::vector<Segment> segments_of(const cw_fpga_view& view, std::uint32_t object, std::uint64_t offset,
-                                 std::uint64_t bytes) {
-  std::vector<Segment> segments;
-  segments.reserve(view.sg_count[object]);
-  std::uint64_t skip = offset;
-  for (std::uint32_t i = 0; bytes > 0 && i < view.sg_count[object]; ++i) {
-    const auto& entry = view.sg[view.sg_first[object] + i];
-    if (skip == 0 && entry.length <= std::min(bytes, kLongest)) {  // most of them: as it is
-      segments.push_back(entry);
-      bytes -= entry.length;
-      continue;
-    }
-    if (skip >= entry.length) {
-      skip -= entry.length;
-      continue;
-    }
-    std::uint64_t address = entry.address + skip;
-    std::uint64_t left = std::min(entry.length - skip, bytes);
-    skip = 0;
-    bytes -= left;
-    while (left > 0) {
-      const std::uint64_t length = std::min(left, kLongest);
-      segments.push_back({.address = address, .length = length});
-      address += length;
-      left -= length;
-    }
-  }
-  return segments;
+SgRange range_of(const cw_fpga_view& view, std::uint32_t object, std::uint64_t offset, std::uint64_t bytes) {
+  return {
+      .entries = {view.sg + view.sg_first[object], view.sg_count[object]}, .offset = offset, .bytes = bytes};
 }
 
-ImageJob plan_bytes(std::vector<Segment> in, std::vector<Segment> out, std::uint32_t bytes) {
-  return {.kernel = kernel::kEnable | CW_FPGA_SIM_PASS,
-          .width = bytes,
-          .height = 1,
-          .in_stride = 0,
-          .out_stride = 0,
-          .in = std::move(in),
-          .out = std::move(out)};
+ImageJob plan_bytes(SgRange in, SgRange out) {
+  return {.setting = {.kernel = kernel::kEnable | CW_FPGA_SIM_PASS,
+                      .width = static_cast<std::uint32_t>(in.bytes),
+                      .height = 1,
+                      .in_stride = 0,
+                      .out_stride = 0},
+          .in = in,
+          .out = out};
 }
 
 Result<ImageJob> plan_image(const cw_fpga_view& source, const cw_fpga_view& destination, std::uint32_t kernel,
@@ -204,13 +177,13 @@ Result<ImageJob> plan_image(const cw_fpga_view& source, const cw_fpga_view& dest
       return status.error();
     }
   }
-  return ImageJob{.kernel = setting,
-                  .width = kernel == CW_FPGA_SIM_PASS ? in.bytes : source.width,
-                  .height = in.count,
-                  .in_stride = in.stride,
-                  .out_stride = out.stride,
-                  .in = segments_of(source, in.object, in.offset, extent(in, beat)),
-                  .out = segments_of(destination, out.object, out.offset, extent(out, beat))};
+  return ImageJob{.setting = {.kernel = setting,
+                              .width = kernel == CW_FPGA_SIM_PASS ? in.bytes : source.width,
+                              .height = in.count,
+                              .in_stride = in.stride,
+                              .out_stride = out.stride},
+                  .in = range_of(source, in.object, in.offset, extent(in, beat)),
+                  .out = range_of(destination, out.object, out.offset, extent(out, beat))};
 }
 
 }  // namespace causeway::fpga_sim_backend

@@ -49,20 +49,28 @@ void Iommu::give_back(std::uint64_t begin, std::uint64_t length) {
   free_.emplace(begin, length);
 }
 
+Result<cw_sg_entry> Iommu::map_run(std::byte* memory, std::uint64_t size, bool writable) {
+  const auto begin = take_range(size + kHole);
+  if (!begin) {
+    return Error(Errc::OutOfMemory, "map",
+                 std::to_string(size) + " bytes were to be mapped for the card, and of its " +
+                     std::to_string(kSpace >> 30U) +
+                     " GiB of device addresses no range is large enough; unmap what is not needed");
+  }
+  runs_.emplace(*begin, Run{.memory = memory, .length = size, .writable = writable});
+  return cw_sg_entry{.address = *begin, .length = size};
+}
+
 Result<std::vector<cw_sg_entry>> Iommu::map(std::byte* memory, std::uint64_t size, bool writable) {
   std::vector<cw_sg_entry> entries;
   for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t length = max_run_ != 0 ? std::min(max_run_, size - done) : size;
-    const auto begin = take_range(length + kHole);
-    if (!begin) {
+    auto run = map_run(memory + done, length, writable);
+    if (!run) {
       unmap(entries);
-      return Error(Errc::OutOfMemory, "map",
-                   std::to_string(size) + " bytes were to be mapped for the card, and of its " +
-                       std::to_string(kSpace >> 30U) +
-                       " GiB of device addresses no range is large enough; unmap what is not needed");
+      return std::move(run.error());
     }
-    runs_.emplace(*begin, Run{.memory = memory + done, .length = length, .writable = writable});
-    entries.push_back({.address = *begin, .length = length});
+    entries.push_back(*run);
     done += length;
   }
   return entries;

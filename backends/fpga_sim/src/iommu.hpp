@@ -34,6 +34,8 @@ public:
   /// Maps size bytes (whole pages) at memory; runs of addresses, a hole behind each. Errors: OutOfMemory (no
   /// addresses are left).
   [[nodiscard]] Result<std::vector<cw_sg_entry>> map(std::byte* memory, std::uint64_t size, bool writable);
+  /// The same as one run, however long.
+  [[nodiscard]] Result<cw_sg_entry> map_run(std::byte* memory, std::uint64_t size, bool writable);
   /// entries: what map() gave.
   void unmap(std::span<const cw_sg_entry> entries);
   void set_writable(std::span<const cw_sg_entry> entries, bool writable);

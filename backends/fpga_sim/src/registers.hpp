@@ -9,6 +9,14 @@ namespace causeway::fpga_sim_backend {
 
 enum class Ring : std::uint32_t { Mm2s = 0x00, S2mm = 0x30 };  ///< where the ring's registers begin
 
+/// The halves of an address that go into two registers, or words of a descriptor.
+constexpr std::uint32_t low(std::uint64_t address) {
+  return static_cast<std::uint32_t>(address);
+}
+constexpr std::uint32_t high(std::uint64_t address) {
+  return static_cast<std::uint32_t>(address >> 32U);
+}
+
 namespace reg {
 inline constexpr std::uint32_t kControl = 0x00;  ///< DMACR; this and the next ones from the ring's begin
 inline constexpr std::uint32_t kStatus = 0x04;   ///< DMASR
