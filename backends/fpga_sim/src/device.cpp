@@ -44,7 +44,7 @@ Card::Card(plugin::Host host, unsigned data_bits, std::uint64_t max_run)
 
 Card::~Card() {
   for (const auto& job : jobs_) {
-    driver_->discard(job->job);
+    driver_->discard(job);
   }
 }
 
@@ -170,8 +170,8 @@ void Card::unmap(Attachment& attachment) {
     mapped_.erase(attachment.view_.ticket);
     const auto ticket = std::exchange(attachment.view_.ticket, 0);
     for (const auto& job : jobs_) {
-      if (ticket != 0 && job->job->touches(ticket)) {
-        theirs.push_back(job->job);
+      if (ticket != 0 && job->touches(ticket)) {
+        theirs.push_back(job);
       }
     }
   }
@@ -188,8 +188,7 @@ void Card::unmap(Attachment& attachment) {
 
 bool Card::has_jobs(std::uint64_t ticket) {
   const std::lock_guard lock(mutex_);
-  return std::any_of(jobs_.begin(), jobs_.end(),
-                     [ticket](const auto& job) { return job->job->touches(ticket); });
+  return std::any_of(jobs_.begin(), jobs_.end(), [ticket](const auto& job) { return job->touches(ticket); });
 }
 
 Status Card::begin_access(Attachment& attachment, const cw_access_begin& begin) {
@@ -222,10 +221,10 @@ Status Card::end_access(Attachment& attachment, cw_access_end& end) {
   const auto ticket = attachment.view_.ticket;
   std::optional<Driver::Completion> last;
   for (const auto& job : jobs_) {
-    if (!job->job->touches(ticket)) {
+    if (!job->touches(ticket)) {
       continue;
     }
-    if (auto completion = driver_->pending(*job->job);
+    if (auto completion = driver_->pending(*job);
         completion && (!last || completion->number > last->number)) {
       last = completion;
     }
@@ -250,18 +249,8 @@ const void* Card::get_interface(std::string_view name) const {
 
 // ---------------------------------------------------------------- jobs
 
-Result<cw_fpga_sim_job*> Card::prepare(const cw_fpga_view& source, const cw_fpga_view& destination,
-                                       std::uint32_t kernel) {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto* view : {&source, &destination}) {
-      const auto found = mapped_.find(view->ticket);
-      if (found == mapped_.end() || &found->second->view_ != view) {
-        return Error(Errc::InvalidArgument, "fpga_sim prepare",
-                     "a mapping of another device was given; negotiate or attach the memory with this card");
-      }
-    }
-  }
+Result<Job*> Card::prepare(const cw_fpga_view& source, const cw_fpga_view& destination,
+                           std::uint32_t kernel) {
   auto image = plan_image(source, destination, kernel, driver_->beat());
   if (!image) {
     return std::move(image.error());
@@ -271,12 +260,19 @@ Result<cw_fpga_sim_job*> Card::prepare(const cw_fpga_view& source, const cw_fpga
     return std::move(job.error());
   }
   const std::lock_guard lock(mutex_);
-  jobs_.push_back(std::make_unique<cw_fpga_sim_job>(cw_fpga_sim_job{.job = std::move(*job)}));
+  for (const auto* view : {&source, &destination}) {
+    const auto found = mapped_.find(view->ticket);
+    if (found == mapped_.end() || &found->second->view_ != view) {
+      return Error(Errc::InvalidArgument, "fpga_sim prepare",
+                   "a mapping of another device was given; negotiate or attach the memory with this card");
+    }
+  }
+  jobs_.push_back(std::move(*job));
   return jobs_.back().get();
 }
 
-void Card::discard(cw_fpga_sim_job* job) {
-  std::unique_ptr<cw_fpga_sim_job> held;
+void Card::discard(const Job* job) {
+  std::shared_ptr<Job> held;
   {
     const std::lock_guard lock(mutex_);
     const auto found =
@@ -287,10 +283,10 @@ void Card::discard(cw_fpga_sim_job* job) {
     held = std::move(*found);
     jobs_.erase(found);
   }
-  driver_->discard(held->job);
+  driver_->discard(held);
 }
 
-Result<cw_fence> Card::submit(cw_fpga_sim_job& job) {
+Result<cw_fence> Card::submit(Job& job) {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Gate>> gates;
   const auto turn_on = [&](std::uint64_t ticket, std::uint32_t usage, const char* side,
@@ -316,16 +312,16 @@ Result<cw_fence> Card::submit(cw_fpga_sim_job& job) {
     }
     return {};
   };
-  if (auto turn = turn_on(job.job->memory[0], CW_USAGE_READ, "source", "Usage::Read"); !turn) {
+  if (auto turn = turn_on(job.memory[0], CW_USAGE_READ, "source", "Usage::Read"); !turn) {
     return std::move(turn.error());
   }
-  if (auto turn = turn_on(job.job->memory[1], CW_USAGE_WRITE, "destination", "Usage::Write"); !turn) {
+  if (auto turn = turn_on(job.memory[1], CW_USAGE_WRITE, "destination", "Usage::Write"); !turn) {
     return std::move(turn.error());
   }
-  if (auto submitted = driver_->submit(*job.job, std::move(gates)); !submitted) {
+  if (auto submitted = driver_->submit(job, std::move(gates)); !submitted) {
     return std::move(submitted.error());
   }
-  return *job.job->event;
+  return *job.event;
 }
 
 // ---------------------------------------------------------------- alias proof

@@ -13,11 +13,6 @@
 #include "driver.hpp"
 #include "gate.hpp"
 
-/// What a user's job is: the driver's.
-struct cw_fpga_sim_job {  // NOLINT(readability-identifier-naming): the C header's name
-  std::shared_ptr<causeway::fpga_sim_backend::Job> job;
-};
-
 namespace causeway::fpga_sim_backend {
 
 /// An opened card, as plugin/backend.hpp describes a device.
@@ -68,10 +63,10 @@ public:
 
   // For the interfaces' functions; any thread.
   [[nodiscard]] Driver& driver() { return *driver_; }
-  Result<cw_fpga_sim_job*> prepare(const cw_fpga_view& source, const cw_fpga_view& destination,
-                                   std::uint32_t kernel);
-  void discard(cw_fpga_sim_job* job);
-  Result<cw_fence> submit(cw_fpga_sim_job& job);
+  /// The card's, until it is discarded.
+  Result<Job*> prepare(const cw_fpga_view& source, const cw_fpga_view& destination, std::uint32_t kernel);
+  void discard(const Job* job);
+  Result<cw_fence> submit(Job& job);
 
 private:
   Card(plugin::Host host, unsigned data_bits, std::uint64_t max_run);
@@ -95,7 +90,7 @@ private:
   std::mutex mutex_;
   std::uint64_t next_ticket_ = 1;                // guarded by mutex_, as are the next ones
   std::map<std::uint64_t, Attachment*> mapped_;  // by ticket
-  std::vector<std::unique_ptr<cw_fpga_sim_job>> jobs_;
+  std::vector<std::shared_ptr<Job>> jobs_;
 };
 
 /// The functions of CW_FPGA_CARD_INTERFACE and CW_FPGA_SIM_ENGINE_INTERFACE.

@@ -16,6 +16,10 @@ Card& card_of(cw_device* device) {
   return *reinterpret_cast<Card*>(device);
 }
 
+Job* job_of(cw_fpga_sim_job* job) {
+  return reinterpret_cast<Job*>(job);
+}
+
 Status check_bar(std::uint32_t bar) {
   if (bar != 0) {
     return Error(Errc::NotFound, "fpga_sim",
@@ -104,14 +108,14 @@ const cw_fpga_sim_engine& engine_functions() {
         if (!prepared) {
           return std::move(prepared.error());
         }
-        *job = *prepared;
+        *job = reinterpret_cast<cw_fpga_sim_job*>(*prepared);
         return {};
       });
     };
-    made.discard = [](cw_device* device, cw_fpga_sim_job* job) { card_of(device).discard(job); };
+    made.discard = [](cw_device* device, cw_fpga_sim_job* job) { card_of(device).discard(job_of(job)); };
     made.submit = [](cw_device* device, cw_fpga_sim_job* job, cw_fence* completion, cw_error* error) {
       return guarded(error, "submit", [&]() -> Status {
-        const auto submitted = card_of(device).submit(*job);
+        const auto submitted = card_of(device).submit(*job_of(job));
         if (!submitted) {
           return submitted.error();
         }
@@ -122,7 +126,7 @@ const cw_fpga_sim_engine& engine_functions() {
     made.wait = [](cw_device* device, cw_fpga_sim_job* job, std::int64_t deadline_ns, cw_error* error) {
       return guarded(error, "wait", [&] {
         return card_of(device).driver().wait(
-            *job->job, Deadline(Deadline::Clock::time_point(std::chrono::nanoseconds(deadline_ns))));
+            *job_of(job), Deadline(Deadline::Clock::time_point(std::chrono::nanoseconds(deadline_ns))));
       });
     };
     made.fault = [](cw_device* device, cw_fpga_sim_fault* out) {
