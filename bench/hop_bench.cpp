@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "raw_opencl.hpp"
 #include "raw_vulkan.hpp"
@@ -31,7 +32,9 @@ struct Devices {
   explicit Devices(Suite& suite)
       : vulkan(*suite.vulkan()), opencl(*suite.opencl()), scratch(vulkan.own_buffer(RawVulkan::kWorkBytes)) {}
 
-  void prepare(Way way, VkBuffer on_vulkan, cl_mem on_opencl) {
+  /// on_vulkan: a VkBuffer, or the mapping of a device that takes its turns.
+  template <class OnVulkan>
+  void prepare(Way way, const OnVulkan& on_vulkan, cl_mem on_opencl) {
     opencl.bind(on_opencl);
     if (way == Way::VulkanToOpencl) {
       vulkan.record_fill(on_vulkan, kPainted);
@@ -47,34 +50,68 @@ struct Devices {
   }
 };
 
-void by_us(Suite& suite, benchmark::State& state, Way way, std::uint64_t bytes) {
-  const auto pool = aliased_pool(suite.runtime(), bytes, {*suite.vulkan(), *suite.opencl()});
+/// The suite's device once more, as a program takes part with its own: it submits by itself, and records the
+/// transfers of ownership into its commands.
+Device adopted(Suite& suite) {
+  const auto gpu = vulkan::handles(*suite.vulkan()).value();
+  const auto features =
+      vulkan::wanted_features(gpu.get_instance_proc_addr, gpu.instance, gpu.physical_device).value();
+  vulkan::AdoptInfo info;
+  info.get_instance_proc_addr = gpu.get_instance_proc_addr;
+  info.api_version = gpu.api_version;
+  info.instance = gpu.instance;
+  info.physical_device = gpu.physical_device;
+  info.device = gpu.device;
+  info.queue = gpu.queue;
+  info.queue_family = gpu.queue_family;
+  info.enabled_extensions = gpu.enabled_extensions;
+  info.timeline_semaphore = features.timeline_semaphore;
+  info.takes_turns = true;
+  return vulkan::adopt(suite.runtime(), info).value();
+}
+
+/// Whose queue Vulkan's work goes to, and so who submits the transfers of ownership.
+enum class Queue { Callers, Ours };
+
+void by_us(Suite& suite, benchmark::State& state, Way way, std::uint64_t bytes, Queue queue) {
+  const auto gpu = queue == Queue::Callers ? adopted(suite) : *suite.vulkan();
+  const auto pool = aliased_pool(suite.runtime(), bytes, {gpu, *suite.opencl()});
   const auto frame = pool.frame(0);
-  const auto& on_vulkan = frame.on(*suite.vulkan());
+  const auto& on_vulkan = frame.on(gpu);
   const auto& on_opencl = frame.on(*suite.opencl());
   Devices devices(suite);
-  devices.prepare(way, vulkan::view(on_vulkan).value()->buffers[0],
-                  opencl::view(on_opencl).value()->buffers[0]);
+  const auto on_opencl_memory = opencl::view(on_opencl).value()->buffers[0];
+  if (queue == Queue::Callers) {
+    devices.prepare(way, on_vulkan, on_opencl_memory);
+  } else {
+    devices.prepare(way, vulkan::view(on_vulkan).value()->buffers[0], on_opencl_memory);
+  }
   const auto vulkan_turn = [&](Usage usage) {
-    auto access = on_vulkan.begin_access(usage, Deadline::in(kPatience)).value();
-    devices.vulkan.submit_and_wait();
+    auto access = on_vulkan.begin_access(usage, Deadline::never()).value();
+    if (queue == Queue::Callers) {
+      devices.vulkan.submit(vulkan::turn(on_vulkan).value());
+    } else {
+      devices.vulkan.submit_and_wait();
+    }
     return access.end().value();
   };
   const auto opencl_turn = [&] {
-    auto access = on_opencl.begin_access(Usage::ReadWrite, Deadline::in(kPatience)).value();
+    auto access = on_opencl.begin_access(Usage::ReadWrite, Deadline::never()).value();
     devices.opencl.enqueue();
     return access.end().value();
   };
+  // The turn of the second device waits for the first one's; then its own end is waited for.
   const auto hop = [&] {
+    std::vector<Fence> ends;
     if (way == Way::VulkanToOpencl) {
       vulkan_turn(Usage::Write);
-      const auto fences = opencl_turn();
-      for (const auto& fence : fences) {
-        fence.wait(Deadline::in(kPatience)).value();
-      }
+      ends = opencl_turn();
     } else {
-      opencl_turn();  // the next turn waits for it
-      vulkan_turn(Usage::Read);
+      opencl_turn();
+      ends = vulkan_turn(Usage::Read);
+    }
+    for (const auto& fence : ends) {
+      fence.wait(Deadline::never()).value();
     }
   };
   {
@@ -145,24 +182,28 @@ void by_copying(Suite& suite, benchmark::State& state, Way way, std::uint64_t by
 }  // namespace
 
 void add_hop_rows(Suite& suite) {
+  const auto add = [&suite](Way way, std::uint64_t bytes, Queue queue) {
+    const auto row = std::string("Hop/") +
+                     (way == Way::VulkanToOpencl ? "Vulkan-to-OpenCL/" : "OpenCL-to-Vulkan/") +
+                     (queue == Queue::Ours ? "on-our-queue/" : "") + by_size(bytes);
+    if (!suite.vulkan() || !suite.opencl()) {
+      suite.skip(row, suite.vulkan() ? suite.no_opencl() : suite.no_vulkan());
+      return;
+    }
+    if (!suite.vulkan()->has(Capability::ImportsMemfd)) {
+      suite.skip(row, "The Vulkan driver takes no memfd for a dma-buf.");
+      return;
+    }
+    suite.add(row, "us",
+              [&suite, way, bytes, queue](auto& state) { by_us(suite, state, way, bytes, queue); });
+    suite.add(row, "raw", [&suite, way, bytes](auto& state) { raw(suite, state, way, bytes); });
+    suite.add(row, "peer:copy", [&suite, way, bytes](auto& state) { by_copying(suite, state, way, bytes); });
+  };
   for (const auto way : {Way::VulkanToOpencl, Way::OpenclToVulkan}) {
     for (const auto bytes : kSizes) {
-      const auto row = std::string("Hop/") +
-                       (way == Way::VulkanToOpencl ? "Vulkan-to-OpenCL/" : "OpenCL-to-Vulkan/") +
-                       by_size(bytes);
-      if (!suite.vulkan() || !suite.opencl()) {
-        suite.skip(row, suite.vulkan() ? suite.no_opencl() : suite.no_vulkan());
-        continue;
-      }
-      if (!suite.vulkan()->has(Capability::ImportsMemfd)) {
-        suite.skip(row, "The Vulkan driver takes no memfd for a dma-buf.");
-        continue;
-      }
-      suite.add(row, "us", [&suite, way, bytes](auto& state) { by_us(suite, state, way, bytes); });
-      suite.add(row, "raw", [&suite, way, bytes](auto& state) { raw(suite, state, way, bytes); });
-      suite.add(row, "peer:copy",
-                [&suite, way, bytes](auto& state) { by_copying(suite, state, way, bytes); });
+      add(way, bytes, Queue::Callers);
     }
+    add(way, kFrameBytes, Queue::Ours);
   }
 }
 

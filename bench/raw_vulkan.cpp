@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <string>
+#include <vector>
 
 namespace causeway::bench {
 namespace {
@@ -159,10 +160,19 @@ void RawVulkan::hand_over(VkBuffer buffer, std::uint32_t from, std::uint32_t to,
                             nullptr, 1, &barrier, 0, nullptr);
 }
 
+void RawVulkan::fill(VkBuffer target, std::uint32_t value) const {
+  calls_.CmdFillBuffer(commands_, target, 0, kWorkBytes, value);
+}
+
+void RawVulkan::copy(VkBuffer source, VkBuffer buffer) const {
+  const VkBufferCopy whole{0, 0, kWorkBytes};
+  calls_.CmdCopyBuffer(commands_, source, buffer, 1, &whole);
+}
+
 void RawVulkan::record_fill(VkBuffer target, std::uint32_t value) {
   begin_recording();
   hand_over(target, VK_QUEUE_FAMILY_EXTERNAL, gpu_.queue_family, 0, VK_ACCESS_TRANSFER_WRITE_BIT);
-  calls_.CmdFillBuffer(commands_, target, 0, kWorkBytes, value);
+  fill(target, value);
   hand_over(target, gpu_.queue_family, VK_QUEUE_FAMILY_EXTERNAL, VK_ACCESS_TRANSFER_WRITE_BIT, 0);
   end_recording();
 }
@@ -170,10 +180,50 @@ void RawVulkan::record_fill(VkBuffer target, std::uint32_t value) {
 void RawVulkan::record_read(VkBuffer source, VkBuffer buffer) {
   begin_recording();
   hand_over(source, VK_QUEUE_FAMILY_EXTERNAL, gpu_.queue_family, 0, VK_ACCESS_TRANSFER_READ_BIT);
-  const VkBufferCopy whole{0, 0, kWorkBytes};
-  calls_.CmdCopyBuffer(commands_, source, buffer, 1, &whole);
+  copy(source, buffer);
   hand_over(source, gpu_.queue_family, VK_QUEUE_FAMILY_EXTERNAL, VK_ACCESS_TRANSFER_READ_BIT, 0);
   end_recording();
+}
+
+void RawVulkan::record_fill(const Mapping& target, std::uint32_t value) {
+  begin_recording();
+  vulkan::record_acquire(target, commands_).value();
+  fill(vulkan::view(target).value()->buffers[0], value);
+  vulkan::record_release(target, commands_).value();
+  end_recording();
+}
+
+void RawVulkan::record_read(const Mapping& source, VkBuffer buffer) {
+  begin_recording();
+  vulkan::record_acquire(source, commands_).value();
+  copy(vulkan::view(source).value()->buffers[0], buffer);
+  vulkan::record_release(source, commands_).value();
+  end_recording();
+}
+
+void RawVulkan::submit(const vulkan::Turn& turn) const {
+  // A timeline semaphore has a value; a binary one has none, and 0 is ignored for it.
+  std::vector<VkSemaphore> waits(turn.wait_count);
+  std::vector<std::uint64_t> values(turn.wait_count);
+  const std::vector<VkPipelineStageFlags> stages(turn.wait_count, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
+  for (std::uint32_t i = 0; i < turn.wait_count; ++i) {
+    waits[i] = turn.waits[i].semaphore;
+    values[i] = turn.waits[i].value;
+  }
+  VkTimelineSemaphoreSubmitInfo timelines{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO};
+  timelines.waitSemaphoreValueCount = turn.wait_count;
+  timelines.pWaitSemaphoreValues = values.data();
+  timelines.signalSemaphoreValueCount = 1;
+  timelines.pSignalSemaphoreValues = &turn.signal.value;
+  VkSubmitInfo submit{VK_STRUCTURE_TYPE_SUBMIT_INFO, &timelines};
+  submit.waitSemaphoreCount = turn.wait_count;
+  submit.pWaitSemaphores = waits.data();
+  submit.pWaitDstStageMask = stages.data();
+  submit.commandBufferCount = 1;
+  submit.pCommandBuffers = &commands_;
+  submit.signalSemaphoreCount = 1;
+  submit.pSignalSemaphores = &turn.signal.semaphore;
+  check(calls_.QueueSubmit(gpu_.queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit");
 }
 
 void RawVulkan::submit_and_wait() const {

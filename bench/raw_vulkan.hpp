@@ -53,8 +53,14 @@ public:
   void record_fill(VkBuffer target, std::uint32_t value);
   /// Records the copy of the first kWorkBytes of source to buffer.
   void record_read(VkBuffer source, VkBuffer buffer);
+  /// The same on a mapping, as a program that takes its turns records them: Causeway's helper writes the
+  /// transfers of ownership.
+  void record_fill(const Mapping& target, std::uint32_t value);
+  void record_read(const Mapping& source, VkBuffer buffer);
   /// Submits what was recorded, and waits for it with a fence.
   void submit_and_wait() const;
+  /// Submits what was recorded as a turn asks for it: after its waits, with its signal.
+  void submit(const vulkan::Turn& turn) const;
 
 private:
   friend class Buffer;
@@ -86,6 +92,8 @@ private:
   [[nodiscard]] std::unique_ptr<Buffer> bind(VkBuffer buffer, VkDeviceMemory memory) const;
   void begin_recording() const;
   void end_recording() const;
+  void fill(VkBuffer target, std::uint32_t value) const;
+  void copy(VkBuffer source, VkBuffer buffer) const;
   void hand_over(VkBuffer buffer, std::uint32_t from, std::uint32_t to, VkAccessFlags before,
                  VkAccessFlags after) const;
 

@@ -79,6 +79,29 @@ TEST_F(OpenclAccess, TheDeviceWaitsForASyncFileAndNotTheCpu) {
   EXPECT_EQ(host_.cpu_waits(), 0U);
 }
 
+TEST_F(OpenclAccess, AWaitWithoutADeadlineEndsWithTheWork) {
+  const Pending before;
+  cw_fence after{};
+  ASSERT_TRUE(attached_->begin({&before.fence, 1}));
+  ASSERT_TRUE(attached_->end(&after));
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    before.signal();
+  });
+  EXPECT_TRUE(device_->wait(after, INT64_MAX));
+  other.join();
+  EXPECT_TRUE(device_->is_done(after));
+  device_->release(after);
+
+  icd().hold = true;
+  ASSERT_TRUE(attached_->begin());
+  ASSERT_TRUE(attached_->end(&after));
+  icd().end_with = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+  icd().hold = false;
+  EXPECT_EQ(device_->wait(after, INT64_MAX).status, CW_OUT_OF_MEMORY) << "the work's own failure";
+  device_->release(after);
+}
+
 TEST_F(OpenclAccess, TheDeviceWaitsForAnEventOfTheHost) {
   for (const int error : {0, EIO}) {  // its waiters go on in either case
     const auto before = host_.make_event();

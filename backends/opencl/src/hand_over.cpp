@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
+#include <limits>
 #include <memory>
 #include <mutex>
 
@@ -179,7 +180,15 @@ Result<bool> is_done(const Context& context, cl_event event, std::string_view wh
 }
 
 Status wait_until(const Context& context, cl_event event, std::int64_t deadline_ns, std::string_view what) {
-  // OpenCL waits for ever or not at all. So the driver's own call wakes this thread, or the deadline does.
+  // OpenCL waits for ever or not at all.
+  if (deadline_ns == std::numeric_limits<std::int64_t>::max()) {
+    const cl_int result = context.api.WaitForEvents(1, &event);
+    if (auto done = is_done(context, event, what); !done) {
+      return std::move(done.error());  // says more than what the wait answered
+    }
+    return result == CL_SUCCESS ? Status() : context.error("clWaitForEvents", result, what);
+  }
+  // So the driver's own call wakes this thread, or the deadline does.
   auto wake = std::make_shared<Wake>();
   for (bool armed = false;;) {
     auto done = is_done(context, event, what);
