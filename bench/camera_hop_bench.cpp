@@ -28,8 +28,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kPatience = std::chrono::seconds(20);
-constexpr const char* kRow = "Hop/V4L2-to-Vulkan";
 constexpr std::uint32_t kWidth = 640;
 constexpr std::uint32_t kHeight = 480;
 constexpr std::uint32_t kBuffers = 4;
@@ -66,12 +64,13 @@ void check_picture(const RawVulkan::Buffer& read) {
   require(word != 0, "Vulkan did not see what the camera wrote: this is no zero-copy");
 }
 
-void by_us(Suite& suite, benchmark::State& state, const std::string& path) {
+void by_us(Suite& suite, benchmark::State& state, const std::string& path, Queue queue) {
+  const auto gpu = queue == Queue::Callers ? callers_own(*suite.vulkan(), suite.runtime()) : *suite.vulkan();
   const auto camera = v4l2::open(suite.runtime(), path).value();
   const auto pool = suite.runtime()
                         .negotiate({.format = formats::kYUYV, .width = kWidth, .height = kHeight})
                         .with(camera, Usage::Capture)
-                        .with(*suite.vulkan(), Usage::TransferRead | Usage::AsBuffer)
+                        .with(gpu, Usage::TransferRead | Usage::AsBuffer)
                         .exporter(suite.dma_buf_exporter())
                         .allocate(kBuffers)
                         .value();
@@ -85,15 +84,27 @@ void by_us(Suite& suite, benchmark::State& state, const std::string& path) {
   std::vector<std::unique_ptr<RawVulkan>> work;
   for (std::uint32_t i = 0; i < pool.size(); ++i) {
     work.push_back(std::make_unique<RawVulkan>(*suite.vulkan()));
-    work.back()->record_read(vulkan::view(pool.frame(i).on(*suite.vulkan())).value()->buffers[0],
-                             scratch->get());
+    const auto& mapping = pool.frame(i).on(gpu);
+    if (queue == Queue::Callers) {
+      work.back()->record_read(mapping, scratch->get());
+    } else {
+      work.back()->record_read(vulkan::view(mapping).value()->buffers[0], scratch->get());
+    }
   }
   run_timed(state, stream.poll_fd().get(), [&] {
     const auto captured = stream.next(Deadline::now()).value();
     const auto frame = captured.frame();
-    auto access = frame.on(*suite.vulkan()).begin_access(Usage::Read, Deadline::in(kPatience)).value();
-    work[frame.index()]->submit_and_wait();
-    require(access.end().has_value(), "the turn could not be ended");
+    const auto& mapping = frame.on(gpu);
+    auto access = mapping.begin_access(Usage::Read, Deadline::never()).value();
+    if (queue == Queue::Callers) {
+      work[frame.index()]->submit(vulkan::turn(mapping).value());
+    } else {
+      work[frame.index()]->submit_and_wait();
+    }
+    const auto ends = access.end().value();
+    for (const auto& fence : ends) {
+      fence.wait(Deadline::never()).value();  // what the other sides wait for, too
+    }
   });
   check_picture(*scratch);
 }
@@ -232,18 +243,21 @@ Result<std::string> find_camera(Suite& suite) {
 
 void add_camera_hop_rows(Suite& suite) {
   const auto path = find_camera(suite);
-  if (!path || suite.dma_buf_exporter().empty() || !suite.vulkan()) {
-    suite.skip(kRow, !path            ? path.error().message()
-                     : suite.vulkan() ? suite.no_dma_buf()
-                                      : suite.no_vulkan());
-    return;
+  for (const auto queue : {Queue::Callers, Queue::Ours}) {
+    const std::string row = std::string("Hop/V4L2-to-Vulkan") + (queue == Queue::Ours ? "/on-our-queue" : "");
+    if (!path || suite.dma_buf_exporter().empty() || !suite.vulkan()) {
+      suite.skip(row, !path            ? path.error().message()
+                      : suite.vulkan() ? suite.no_dma_buf()
+                                       : suite.no_vulkan());
+      continue;
+    }
+    suite.add_timed(
+        row, "us", [&suite, path = *path, queue](auto& state) { by_us(suite, state, path, queue); }, 1);
+    suite.add_timed(
+        row, "raw", [&suite, path = *path](auto& state) { by_hand(suite, state, path); }, 1);
+    suite.add_timed(
+        row, "peer:copy", [&suite, path = *path](auto& state) { by_copying(suite, state, path); }, 1);
   }
-  suite.add_timed(
-      kRow, "us", [&suite, path = *path](auto& state) { by_us(suite, state, path); }, 1);
-  suite.add_timed(
-      kRow, "raw", [&suite, path = *path](auto& state) { by_hand(suite, state, path); }, 1);
-  suite.add_timed(
-      kRow, "peer:copy", [&suite, path = *path](auto& state) { by_copying(suite, state, path); }, 1);
 }
 
 }  // namespace causeway::bench

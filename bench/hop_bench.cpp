@@ -50,31 +50,8 @@ struct Devices {
   }
 };
 
-/// The suite's device once more, as a program takes part with its own: it submits by itself, and records the
-/// transfers of ownership into its commands.
-Device adopted(Suite& suite) {
-  const auto gpu = vulkan::handles(*suite.vulkan()).value();
-  const auto features =
-      vulkan::wanted_features(gpu.get_instance_proc_addr, gpu.instance, gpu.physical_device).value();
-  vulkan::AdoptInfo info;
-  info.get_instance_proc_addr = gpu.get_instance_proc_addr;
-  info.api_version = gpu.api_version;
-  info.instance = gpu.instance;
-  info.physical_device = gpu.physical_device;
-  info.device = gpu.device;
-  info.queue = gpu.queue;
-  info.queue_family = gpu.queue_family;
-  info.enabled_extensions = gpu.enabled_extensions;
-  info.timeline_semaphore = features.timeline_semaphore;
-  info.takes_turns = true;
-  return vulkan::adopt(suite.runtime(), info).value();
-}
-
-/// Whose queue Vulkan's work goes to, and so who submits the transfers of ownership.
-enum class Queue { Callers, Ours };
-
 void by_us(Suite& suite, benchmark::State& state, Way way, std::uint64_t bytes, Queue queue) {
-  const auto gpu = queue == Queue::Callers ? adopted(suite) : *suite.vulkan();
+  const auto gpu = queue == Queue::Callers ? callers_own(*suite.vulkan(), suite.runtime()) : *suite.vulkan();
   const auto pool = aliased_pool(suite.runtime(), bytes, {gpu, *suite.opencl()});
   const auto frame = pool.frame(0);
   const auto& on_vulkan = frame.on(gpu);

@@ -18,6 +18,24 @@ void check(VkResult result, const char* command) {
 
 }  // namespace
 
+Device callers_own(const Device& ours, Runtime& runtime) {
+  const auto gpu = vulkan::handles(ours).value();
+  const auto features =
+      vulkan::wanted_features(gpu.get_instance_proc_addr, gpu.instance, gpu.physical_device).value();
+  vulkan::AdoptInfo info;
+  info.get_instance_proc_addr = gpu.get_instance_proc_addr;
+  info.api_version = gpu.api_version;
+  info.instance = gpu.instance;
+  info.physical_device = gpu.physical_device;
+  info.device = gpu.device;
+  info.queue = gpu.queue;
+  info.queue_family = gpu.queue_family;
+  info.enabled_extensions = gpu.enabled_extensions;
+  info.timeline_semaphore = features.timeline_semaphore;
+  info.takes_turns = true;
+  return vulkan::adopt(runtime, info).value();
+}
+
 RawVulkan::Buffer::~Buffer() {
   vulkan_->calls_.DestroyBuffer(vulkan_->gpu_.device, buffer_, nullptr);
   vulkan_->calls_.FreeMemory(vulkan_->gpu_.device, memory_, nullptr);

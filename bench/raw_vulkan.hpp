@@ -10,6 +10,13 @@
 
 namespace causeway::bench {
 
+/// Whose queue Vulkan's work goes to, and so who submits the transfers of ownership.
+enum class Queue { Callers, Ours };
+
+/// A device that we opened, adopted once more as a program takes part with its own: it submits by itself, and
+/// records the transfers of ownership into its commands. It must not outlive ours.
+[[nodiscard]] Device callers_own(const Device& ours, Runtime& runtime);
+
 /// Vulkan as an expert writes it by hand: the calls that a row compares us with, and the work that both sides
 /// submit. On the device that the suite opened, so that both meet the same driver in the same state.
 ///
