@@ -4,6 +4,12 @@
 // like it, and is tried again with whatever differs.
 #include "core/verdict_cache.hpp"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <string>
+
 #include "unit/core_harness.hpp"
 
 namespace causeway::test {
@@ -73,15 +79,48 @@ TEST_F(CoreVerdictCache, OtherLayoutIsProved) {
             1U);
 }
 
-TEST_F(CoreVerdictCache, ForeignMemoryIsProvedEachTime) {
+TEST_F(CoreVerdictCache, ForeignDmaBufsAreProvedEachTime) {
   const auto device = open("dma");
   auto elsewhere = must(Runtime::create({.syscalls = kernel.syscalls()}));
   for (int i = 0; i < 2; ++i) {
     const auto theirs = must(elsewhere.allocate(kPage, "udmabuf"));
     const auto fd = must(theirs.dup_fd());
     const auto ours = must(DmaBuf::from_fd(runtime(), fd.borrow()));
-    EXPECT_EQ(proofs([&] { must(verdict_on(device, ours)); }), 1U);
+    EXPECT_EQ(proofs([&] { must(verdict_on(device, ours)); }), 1U) << "nobody knows who made it";
   }
+}
+
+TEST_F(CoreVerdictCache, ForeignSharedMemoryIsOfOneKind) {
+  const auto device = open("via-cpu");
+  auto elsewhere = must(Runtime::create({.syscalls = kernel.syscalls()}));
+  const auto proofs_for = [&](std::uint64_t size) {
+    const auto theirs = must(elsewhere.allocate(size, "memfd"));
+    const auto fd = must(theirs.dup_fd());
+    const auto ours = must(DmaBuf::from_fd(runtime(), fd.borrow()));
+    return proofs([&] { EXPECT_EQ(must(verdict_on(device, ours)), AliasVerdict::Aliased); });
+  };
+  EXPECT_EQ(proofs_for(kPage), 1U);
+  EXPECT_EQ(proofs_for(kPage), 0U);
+  EXPECT_EQ(proofs_for(2 * kPage), 1U) << "the size";
+  EXPECT_EQ(proofs([&] { must(verdict_on(device, buffer(kPage, "memfd"))); }), 1U) << "memory of our own";
+}
+
+TEST_F(CoreVerdictCache, WhatNobodyMayWriteBorrowsNoVerdict) {
+  const auto device = open("via-cpu");
+  const auto& table = *kernel.syscalls();
+  const auto memory = [&] {
+    UniqueFd memfd(table.memfd_create(table.context, "memory", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    EXPECT_EQ(::ftruncate(memfd.get(), kPage), 0);
+    return memfd;
+  };
+  const auto writable = memory();
+  EXPECT_EQ(must(verdict_on(device, must(DmaBuf::from_fd(runtime(), writable.borrow())), Usage::Read)),
+            AliasVerdict::Aliased);
+  const auto behind = memory();
+  const UniqueFd reader(
+      ::open(("/proc/self/fd/" + std::to_string(behind.get())).c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(must(verdict_on(device, must(DmaBuf::from_fd(runtime(), reader.borrow())), Usage::Read)),
+            AliasVerdict::Unknown);
 }
 
 TEST_F(CoreVerdictCache, CopyIsRefusedEachTime) {

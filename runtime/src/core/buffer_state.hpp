@@ -83,6 +83,8 @@ public:
 
   /// Made by an allocator of this library: memory of the same kind behaves alike.
   [[nodiscard]] bool from_allocator() const noexcept { return from_allocator_; }
+  /// Came in by a descriptor of somebody else's.
+  [[nodiscard]] bool foreign() const noexcept { return foreign_ != nullptr; }
 
   /// The descriptor is known outside, or came from there: nothing about its caches is taken for granted.
   void mark_escaped() noexcept {

@@ -9,6 +9,9 @@
 namespace causeway::core {
 
 std::optional<ImportKind> kind_of(const AttachmentState& attachment) {
+  if (attachment.imported_read_only()) {
+    return std::nullopt;  // nobody may write, so nothing can be seen
+  }
   const auto& frame = attachment.frame();
   ImportKind kind{.import_path = attachment.import_path(),
                   .usage = attachment.usage(),
@@ -16,15 +19,17 @@ std::optional<ImportKind> kind_of(const AttachmentState& attachment) {
                   .objects = {}};
   for (const auto& object : frame.objects()) {
     const BufferState& buffer = *object.state();
-    if (!buffer.from_allocator()) {
+    const auto& backing = buffer.backing();
+    const bool shared_memory = buffer.foreign() && !backing.is_dma_buf;
+    if (!buffer.from_allocator() && !shared_memory) {
       return std::nullopt;
     }
-    const auto& backing = buffer.backing();
     kind.objects.push_back({.exporter = buffer.exporter(),
                             .size = buffer.size(),
                             .is_dma_buf = backing.is_dma_buf,
                             .pinnable = backing.pinnable.valid(),
-                            .huge = backing.huge_bytes != 0});
+                            .huge = backing.huge_bytes != 0,
+                            .file_system = shared_memory ? buffer.id().device : 0});
   }
   return kind;
 }

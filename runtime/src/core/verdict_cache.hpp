@@ -22,7 +22,8 @@ struct ImportKind {
     std::uint64_t size = 0;
     bool is_dma_buf = false;
     bool pinnable = false;
-    bool huge = false;  ///< some of it lies on huge pages
+    bool huge = false;              ///< some of it lies on huge pages
+    std::uint64_t file_system = 0;  ///< of shared memory from outside, its device number; else 0
     bool operator==(const Object&) const = default;
   };
   std::string import_path;
@@ -32,8 +33,10 @@ struct ImportKind {
   bool operator==(const ImportKind&) const = default;
 };
 
-/// The kind of a mapped attachment. None where its memory is not known to be like other memory: what came
-/// from outside, or from an exporter of the program's own, is proved each time.
+/// The kind of a mapped attachment. None where its memory is not known to be like other memory: dma-bufs from
+/// outside, whose exporter nobody knows, and what an exporter of the program's own made is proved each time.
+/// Shared memory from outside (a memfd) is like the rest of its file system: pages of the kernel's page
+/// cache.
 [[nodiscard]] std::optional<ImportKind> kind_of(const AttachmentState& attachment);
 
 /// The verdicts of one open device. Threads: thread-safe.
