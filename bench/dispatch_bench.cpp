@@ -17,7 +17,7 @@ void by_us(Suite& suite, benchmark::State& state, std::uint64_t bytes) {
   opencl.warm_up();
   for (auto _ : state) {
     auto access = mapping.begin_access(Usage::ReadWrite, Deadline::never()).value();
-    opencl.enqueue();
+    opencl.enqueue_last(mapping);
     const auto fences = access.end().value();
     for (const auto& fence : fences) {
       fence.wait(Deadline::never()).value();

@@ -243,11 +243,13 @@ void add_fpga_rows(Suite& suite) {
     suite.add(row, "us", [&suite, bits](auto& state) { by_us(suite, state, bits); });
     suite.add(row, "raw:registers", [&suite, bits](auto& state) { by_registers(suite, state, bits); });
   }
-  for (const auto& [descriptors, run] : {std::pair("254", kRun), std::pair("4050", kPage)}) {
-    const std::string row = std::string("Fpga/SetUp/descriptors:") + descriptors;
+  const auto add_set_up = [&suite](const std::string& descriptors, std::uint64_t run) {
+    const std::string row = "Fpga/SetUp/descriptors:" + descriptors;
     suite.add_timed(row, "us", [&suite, run](auto& state) { prepare_by_us(suite, state, run); });
     suite.add_timed(row, "raw", [run](auto& state) { prepare_by_hand(state, run); });
-  }
+  };
+  add_set_up("254", kRun);
+  add_set_up("4050", kPage);
 }
 
 }  // namespace causeway::bench

@@ -74,7 +74,7 @@ void by_us(Suite& suite, benchmark::State& state, Way way, std::uint64_t bytes, 
   };
   const auto opencl_turn = [&] {
     auto access = on_opencl.begin_access(Usage::ReadWrite, Deadline::never()).value();
-    devices.opencl.enqueue();
+    devices.opencl.enqueue_last(on_opencl);
     return access.end().value();
   };
   // The turn of the second device waits for the first one's; then its own end is waited for.

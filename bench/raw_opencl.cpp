@@ -49,10 +49,21 @@ void RawOpencl::bind(cl_mem memory) const {
   check(clSetKernelArg(kernel_, 0, kHandle, &memory), "clSetKernelArg");
 }
 
-void RawOpencl::enqueue() const {
+void RawOpencl::launch(cl_event* end) const {
   constexpr std::size_t kPages = 16;
-  check(clEnqueueNDRangeKernel(cl_.queue, kernel_, 1, nullptr, &kPages, nullptr, 0, nullptr, nullptr),
+  check(clEnqueueNDRangeKernel(cl_.queue, kernel_, 1, nullptr, &kPages, nullptr, 0, nullptr, end),
         "clEnqueueNDRangeKernel");
+}
+
+void RawOpencl::enqueue() const {
+  launch(nullptr);
+}
+
+void RawOpencl::enqueue_last(const Mapping& mapping) const {
+  cl_event end = nullptr;
+  launch(&end);
+  opencl::end_with(mapping, end).value();
+  check(clReleaseEvent(end), "clReleaseEvent");
 }
 
 void RawOpencl::finish() const {

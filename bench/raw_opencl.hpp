@@ -42,6 +42,8 @@ public:
   /// What enqueue() works on from now on.
   void bind(cl_mem memory) const;
   void enqueue() const;
+  /// The same as the last command of an access on the mapping, whose end needs no marker then.
+  void enqueue_last(const Mapping& mapping) const;
   void finish() const;
   /// Drivers compile a kernel when it first runs.
   void warm_up() const;
@@ -50,6 +52,9 @@ public:
   void download(std::byte* to, cl_mem from, std::uint64_t bytes) const;
 
 private:
+  /// end: null, or where its event goes.
+  void launch(cl_event* end) const;
+
   opencl::Handles cl_;
   cl_program program_ = nullptr;
   cl_kernel kernel_ = nullptr;

@@ -266,6 +266,7 @@ TEST_P(FpgaDriver, JobsWaitForTheOnesBeforeThem) {
 // The next one is started from the interrupt of the last, while its other ring may still write a status.
 TEST_P(FpgaDriver, JobsFollowEachOtherWithoutAPause) {
   std::vector<std::shared_ptr<rtl::Job>> jobs;
+  jobs.reserve(4);
   for (int i = 0; i < 4; ++i) {
     jobs.push_back(job(good()));
   }

@@ -246,6 +246,63 @@ TEST_F(OpenclAccess, AnEndThatIsDoneAlreadyNeedsNoFence) {
   EXPECT_EQ(fence.kind, static_cast<std::uint32_t>(CW_FENCE_NONE));
 }
 
+/// What opencl::end_with calls.
+std::int32_t end_with(const cw_opencl_view_v1& view, cl_event event) {
+  auto failure = plugin::sized<cw_error>();
+  return view.sync->end_with(view.owner, view.attachment, event, &failure);
+}
+
+TEST_F(OpenclAccess, TheCallersLastCommandSavesTheMarker) {
+  const OpenclDevice bare(host_, kBare);
+  const OpenclAttached attached(bare, AttachWords(memory_.object()));
+  ASSERT_TRUE(attached.outcome()) << attached.outcome();
+  icd().hold = true;
+  ASSERT_TRUE(attached.begin());
+  cl_event last = nullptr;
+  ASSERT_EQ(clEnqueueMarkerWithWaitList(attached.view().queue, 0, nullptr, &last), CL_SUCCESS);
+  ASSERT_EQ(end_with(attached.view(), last), CW_OK);
+  clReleaseEvent(last);
+  icd().calls.clear();
+  cw_fence fence{};
+  ASSERT_TRUE(attached.end(&fence));
+  EXPECT_EQ(count("marker"), 0);
+  EXPECT_EQ(bare.wait(fence, 0).status, CW_TIMED_OUT);
+  icd().hold = false;
+  EXPECT_TRUE(bare.wait(fence));
+  bare.release(fence);
+
+  ASSERT_TRUE(attached.begin());
+  ASSERT_TRUE(attached.end());
+  EXPECT_EQ(count("marker"), 1) << "it was for one end";
+}
+
+TEST_F(OpenclAccess, WhatTheEndEnqueuesComesAfterTheCallersLastCommand) {
+  ASSERT_TRUE(attached_->begin());
+  cl_event last = nullptr;
+  ASSERT_EQ(clEnqueueMarkerWithWaitList(attached_->view().queue, 0, nullptr, &last), CL_SUCCESS);
+  ASSERT_EQ(end_with(attached_->view(), last), CW_OK);
+  clReleaseEvent(last);
+  icd().calls.clear();
+  ASSERT_TRUE(attached_->end());
+  EXPECT_THAT(icd().calls, ElementsAre("release", "marker"));
+}
+
+TEST_F(OpenclAccess, AnEventOfAnotherQueueEndsNothing) {
+  const OpenclDevice other(host_, kAble);
+  const OpenclAttached elsewhere(other, AttachWords(dma_buf()));
+  cl_event theirs = nullptr;
+  ASSERT_EQ(clEnqueueMarkerWithWaitList(elsewhere.view().queue, 0, nullptr, &theirs), CL_SUCCESS);
+  cl_int result = CL_SUCCESS;
+  cl_event nobodys = clCreateUserEvent(attached_->view().context, &result);
+  ASSERT_EQ(result, CL_SUCCESS);
+  for (cl_event event : {theirs, nobodys, cl_event{}}) {
+    EXPECT_EQ(end_with(attached_->view(), event), CW_INVALID_ARGUMENT);
+  }
+  clSetUserEventStatus(nobodys, CL_COMPLETE);
+  clReleaseEvent(theirs);
+  clReleaseEvent(nobodys);
+}
+
 TEST_F(OpenclAccess, WithoutRoomForAFenceTheCpuWaitsAndCounts) {
   icd().hold = true;
   ASSERT_TRUE(attached_->begin());
@@ -335,6 +392,21 @@ TEST_F(OpenclAccess, AQueueOutOfOrderIsKeptInOrderByBarriers) {
   device.release(first);
 }
 
+TEST_F(OpenclAccess, AQueueOutOfOrderNeedsTheMarkerAllTheSame) {
+  const CallersOpencl caller(kBare, false, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  const OpenclDevice device(host_, caller.words());
+  const OpenclAttached attached(device, AttachWords(memory_.object()));
+  ASSERT_TRUE(attached.outcome()) << attached.outcome();
+  ASSERT_TRUE(attached.begin());
+  cl_event last = nullptr;
+  ASSERT_EQ(clEnqueueMarkerWithWaitList(attached.view().queue, 0, nullptr, &last), CL_SUCCESS);
+  ASSERT_EQ(end_with(attached.view(), last), CW_OK);
+  clReleaseEvent(last);
+  icd().calls.clear();
+  ASSERT_TRUE(attached.end());
+  EXPECT_EQ(count("marker"), 1);
+}
+
 // The real driver calls back from threads of its own.
 TEST(OpenclAccessOnPocl, KernelsWaitForFencesAndEndWithFences) {
   constexpr std::size_t kInts = 1U << 16U;
@@ -362,8 +434,13 @@ TEST(OpenclAccessOnPocl, KernelsWaitForFencesAndEndWithFences) {
     ASSERT_TRUE(attached.begin({&before, 1}));
     ASSERT_EQ(set_argument(kernel, 0, view.buffers[0]), CL_SUCCESS);
     ASSERT_EQ(set_argument(kernel, 1, round), CL_SUCCESS);
-    ASSERT_EQ(clEnqueueNDRangeKernel(view.queue, kernel, 1, nullptr, &kInts, nullptr, 0, nullptr, nullptr),
+    cl_event last = nullptr;
+    ASSERT_EQ(clEnqueueNDRangeKernel(view.queue, kernel, 1, nullptr, &kInts, nullptr, 0, nullptr, &last),
               CL_SUCCESS);
+    if (round % 2 == 0) {  // else the end enqueues a marker
+      ASSERT_EQ(end_with(view, last), CW_OK);
+    }
+    clReleaseEvent(last);
     ASSERT_TRUE(attached.end(&own));
     ASSERT_EQ(own.kind, static_cast<std::uint32_t>(CW_FENCE_DEVICE)) << "it cannot be done before it begins";
     ASSERT_TRUE(device.export_fence(own, exported));

@@ -188,6 +188,7 @@ void enqueue(cl_command_queue queue, std::function<bool()> ready, std::function<
   cl_event made = nullptr;
   if (event != nullptr) {
     made = make_event();
+    made->queue = queue;
     ++made->references;
     *event = made;
   }

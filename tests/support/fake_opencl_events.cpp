@@ -19,8 +19,14 @@ cl_int CL_API_CALL wait_for_events(cl_uint count, const cl_event* events) {
 }
 cl_int CL_API_CALL get_event_info(cl_event event, cl_event_info what, std::size_t room, void* out,
                                   std::size_t* needed) {
-  if (!alive(event) || what != CL_EVENT_COMMAND_EXECUTION_STATUS) {
+  if (!alive(event)) {
     return CL_INVALID_EVENT;
+  }
+  if (what == CL_EVENT_COMMAND_QUEUE) {
+    return give_value(event->queue, room, out, needed);
+  }
+  if (what != CL_EVENT_COMMAND_EXECUTION_STATUS) {
+    return CL_INVALID_VALUE;
   }
   pump();
   return give_value(event->state, room, out, needed);

@@ -30,6 +30,7 @@ struct _cl_event {
   const cl_icd_dispatch* dispatch;
   int references = 1;
   cl_int state = CL_QUEUED;
+  cl_command_queue queue = nullptr;  ///< null: a user event
   struct Callback {
     void(CL_CALLBACK* function)(cl_event, cl_int, void*);
     void* data;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "access.hpp"
 
+#include <utility>
 #include <vector>
 
 #include "device_wait.hpp"
@@ -51,7 +52,7 @@ Status Accessor::begin(std::span<const ImportedBuffer> buffers, const cw_access_
   return take_over(context_, buffers, copies_);
 }
 
-Status Accessor::end(std::span<const ImportedBuffer> buffers, cw_access_end& end) {
+Status Accessor::end(std::span<const ImportedBuffer> buffers, cw_access_end& end, EventHandle last) {
   constexpr std::string_view kWhat = "the work of an access";
   end.signal_count = 0;
   // What the caller's own submissions elsewhere signal is part of this end.
@@ -59,8 +60,14 @@ Status Accessor::end(std::span<const ImportedBuffer> buffers, cw_access_end& end
     static_cast<void>(give_back(context_, buffers, copies_));
     return status;
   }
-  auto marker = give_back(context_, buffers, copies_);
+  // Points of the timeline have to end in their order, which a queue out of order promises of markers alone.
+  const bool as_it_is =
+      last && end.given_count == 0 && !context_.out_of_order && needs_no_giving_back(buffers, copies_);
+  auto marker = as_it_is ? submit_up_to(context_, std::move(last)) : give_back(context_, buffers, copies_);
   if (!marker) {
+    if (as_it_is) {
+      context_.api.Finish(context_.queue.get());  // work that nobody can wait for must not outlive the access
+    }
     return std::move(marker.error());
   }
   auto done = is_done(context_, marker->get(), kWhat);

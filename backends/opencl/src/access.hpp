@@ -17,8 +17,9 @@ public:
   Accessor(const Context& context, Timeline& timeline) : context_(context), timeline_(timeline) {}
 
   [[nodiscard]] Status begin(std::span<const ImportedBuffer> buffers, const cw_access_begin& begin);
-  /// Where the host gives no room for a fence, the CPU waits, and the wait is counted.
-  [[nodiscard]] Status end(std::span<const ImportedBuffer> buffers, cw_access_end& end);
+  /// last: with which the caller's commands end, or none; it saves the marker where nothing has to come after
+  /// it. Where the host gives no room for a fence, the CPU waits, and the wait is counted.
+  [[nodiscard]] Status end(std::span<const ImportedBuffer> buffers, cw_access_end& end, EventHandle last);
 
   /// From now on accesses map and unmap, because without it the device was seen to work on a copy.
   void use_map_and_unmap() noexcept { copies_ = Copies::MapAndUnmap; }

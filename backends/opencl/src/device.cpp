@@ -45,6 +45,15 @@ const cw_opencl_device_v1 kDeviceInterface{
       out->struct_size = room;
     }};
 
+const cw_opencl_sync_v1 kSync{
+    sizeof(cw_opencl_sync_v1), 0,
+    [](cw_device* device, cw_attachment* attachment, cl_event event, cw_error* error) {
+      return plugin::detail::guarded(error, "opencl::end_with", [&] {
+        return reinterpret_cast<Device*>(device)->end_with(*reinterpret_cast<Device::Attachment*>(attachment),
+                                                           event);
+      });
+    }};
+
 }  // namespace
 
 Result<std::vector<cw_device_info>> Device::enumerate(plugin::Host host) {
@@ -175,8 +184,11 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
                     "its bytes as they are",
                     Modifier{info.image.modifier}.to_string()));
   }
-  auto made =
-      std::make_unique<Attachment>(Attachment{{}, {}, make_view(*context_, info), context_->ladder.front()});
+  auto made = std::make_unique<Attachment>(
+      Attachment{{}, {}, make_view(*context_, info), context_->ladder.front(), EventHandle()});
+  made->view.owner = reinterpret_cast<cw_device*>(this);
+  made->view.attachment = reinterpret_cast<cw_attachment*>(made.get());
+  made->view.sync = &kSync;
   for (std::uint32_t i = 0; i < info.object_count; ++i) {
     auto buffer = import_buffer(*context_, info.objects[i], checked[i]);
     if (!buffer) {
@@ -219,7 +231,26 @@ Status Device::end_access(Attachment& attachment, cw_access_end& end) {
   if (auto status = alive("end_access"); !status) {
     return status;
   }
-  return watched(accessor_.end(attachment.buffers, end));
+  return watched(accessor_.end(attachment.buffers, end, std::exchange(attachment.last, EventHandle())));
+}
+
+Status Device::end_with(Attachment& attachment, cl_event event) {
+  cl_command_queue queue = nullptr;
+  const auto& api = context_->api;
+  if (event == nullptr ||
+      api.GetEventInfo(event, CL_EVENT_COMMAND_QUEUE, sizeof(queue), &queue, nullptr) != CL_SUCCESS ||
+      queue != context_->queue.get()) {
+    return Error(
+        Errc::InvalidArgument, "opencl::end_with",
+        "the event is none of a command on the device's queue; opencl::handles() has that queue, and "
+        "the command's enqueue gives the event");
+  }
+  const cl_int result = api.RetainEvent(event);
+  if (result != CL_SUCCESS) {
+    return watched(context_->error("clRetainEvent", result, "keeping the event that ends an access"));
+  }
+  attachment.last = EventHandle(api, event);
+  return {};
 }
 
 const void* Device::get_interface(std::string_view name) {

@@ -25,6 +25,7 @@ public:
     std::vector<ImportedImage> images;
     cw_opencl_view_v1 view;
     ImportPath import_path;  ///< the latest step, if its objects came in by different ones
+    EventHandle last;        ///< with which the access that ends next is over, if the caller said so
   };
 
   static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);
@@ -52,6 +53,7 @@ public:
   Status wait_idle(std::int64_t deadline_ns);
 
   void handles(cw_opencl_handles_v1& out) const noexcept;
+  Status end_with(Attachment& attachment, cl_event event);
 
 private:
   [[nodiscard]] Status alive(std::string_view operation) const;

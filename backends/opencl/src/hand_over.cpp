@@ -116,18 +116,26 @@ Status keep_order(const Context& context) {
 }
 
 Result<EventHandle> mark_end(const Context& context) {
-  const auto& api = context.api;
   cl_event event = nullptr;
-  cl_int result = api.EnqueueMarkerWithWaitList(context.queue.get(), 0, nullptr, &event);
+  const cl_int result = context.api.EnqueueMarkerWithWaitList(context.queue.get(), 0, nullptr, &event);
   if (result != CL_SUCCESS) {
     return context.error("clEnqueueMarkerWithWaitList", result, "marking the end of an access");
   }
-  EventHandle end(api, event);
-  result = api.Flush(context.queue.get());
+  return submit_up_to(context, EventHandle(context.api, event));
+}
+
+Result<EventHandle> submit_up_to(const Context& context, EventHandle end) {
+  const cl_int result = context.api.Flush(context.queue.get());
   if (result != CL_SUCCESS) {
     return context.error("clFlush", result, "submitting an access");
   }
   return end;
+}
+
+bool needs_no_giving_back(std::span<const ImportedBuffer> buffers, Copies copies) noexcept {
+  return copies == Copies::No && std::none_of(buffers.begin(), buffers.end(), [](const auto& buffer) {
+           return buffer.path == ImportPath::ExternalMemory;
+         });
 }
 
 Status take_over(const Context& context, std::span<const ImportedBuffer> buffers, Copies copies) {

@@ -28,6 +28,10 @@ enum class Copies { No, MapAndUnmap };
 
 /// Flushes the queue, and yields the event that ends all that was enqueued so far.
 [[nodiscard]] Result<EventHandle> mark_end(const Context& context);
+/// The same, where the event is there: that of the last command of a queue in order.
+[[nodiscard]] Result<EventHandle> submit_up_to(const Context& context, EventHandle end);
+/// Whether give_back() would enqueue nothing but a marker.
+[[nodiscard]] bool needs_no_giving_back(std::span<const ImportedBuffer> buffers, Copies copies) noexcept;
 
 /// Waits for an event. deadline_ns: CLOCK_MONOTONIC. Errors: TimedOut, and what the command failed with.
 [[nodiscard]] Status wait_until(const Context& context, cl_event event, std::int64_t deadline_ns,

@@ -44,4 +44,14 @@ Result<const View*> view(const Mapping& mapping) {
   return found;
 }
 
+Status end_with(const Mapping& mapping, cl_event event) {
+  const auto seen = view(mapping);
+  if (!seen) {
+    return seen.error();
+  }
+  auto failure = plugin::sized<cw_error>();
+  const auto status = (*seen)->sync->end_with((*seen)->owner, (*seen)->attachment, event, &failure);
+  return status == CW_OK ? Status() : Status(plugin::take_error(status, failure));
+}
+
 }  // namespace causeway::opencl

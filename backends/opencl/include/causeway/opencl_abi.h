@@ -86,6 +86,15 @@ typedef struct cw_opencl_device_v1 {
 
 #define CW_OPENCL_VIEW_V1 "causeway.opencl.view.v1"
 
+/* Functions for accesses. Threads: as begin_access. */
+typedef struct cw_opencl_sync_v1 {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* The access on this mapping that ends next enqueued nothing after the command whose event this is, so that
+   * no marker is needed for its end. event: of a command on the device's queue. Retained. */
+  int32_t (*end_with)(cw_device* device, cw_attachment* attachment, cl_event event, cw_error* error);
+} cw_opencl_sync_v1;
+
 /* What cw_mapping.native points to. Each object of the frame is there as a buffer over the whole object; each
  * plane is an image as well, where the device has its format and can work at its stride and offset.
  *
@@ -113,6 +122,9 @@ typedef struct cw_opencl_view_v1 {
   cl_image_format image_formats[CW_MAX_PLANES]; /* zero where OpenCL has none for the plane */
   uint32_t image_widths[CW_MAX_PLANES];         /* elements of image_formats[i] */
   uint32_t image_heights[CW_MAX_PLANES];
+  cw_device* owner; /* the opened device that the mapping is of */
+  cw_attachment* attachment;
+  const cw_opencl_sync_v1* sync; /* never null */
 } cw_opencl_view_v1;
 
 #ifdef __cplusplus
