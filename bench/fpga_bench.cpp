@@ -127,12 +127,12 @@ public:
     registers_.write32(reg::kInStride, stride).value();
     registers_.write32(reg::kOutStride, stride).value();
     registers_.write32(reg::kKernel, rtl::kernel::kEnable | CW_FPGA_SIM_SOBEL).value();
-    for (std::size_t i = 0; i < kRings.size(); ++i) {
-      write(kRings.at(i), reg::kCurrent, rtl::low(begins.at(i)));
-      write(kRings.at(i), reg::kCurrent + 4, rtl::high(begins.at(i)));
-      write(kRings.at(i), reg::kControl,
+    for (std::size_t i = 0; i < rtl::kRings.size(); ++i) {
+      write(rtl::kRings.at(i), reg::kCurrent, rtl::low(begins.at(i)));
+      write(rtl::kRings.at(i), reg::kCurrent + 4, rtl::high(begins.at(i)));
+      write(rtl::kRings.at(i), reg::kControl,
             rtl::control::kRun | rtl::control::kCyclic | rtl::control::kIocIrq | rtl::control::kErrorIrq);
-      write(kRings.at(i), reg::kTail, rtl::low(tails_.at(i)));
+      write(rtl::kRings.at(i), reg::kTail, rtl::low(tails_.at(i)));
     }
   }
 
@@ -146,13 +146,12 @@ public:
                   ::read(interrupt.get(), &count, sizeof(count)) == ssize_t{sizeof(count)},
               "the card did not interrupt");
     }
-    for (const auto ring : kRings) {
+    for (const auto ring : rtl::kRings) {
       write(ring, reg::kStatus, rtl::status::kIoc);
     }
   }
 
 private:
-  static constexpr std::array kRings{Ring::Mm2s, Ring::S2mm};
   void write(Ring ring, std::uint32_t offset, std::uint32_t value) {
     registers_.write32(static_cast<std::uint32_t>(ring) + offset, value).value();
   }

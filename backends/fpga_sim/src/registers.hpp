@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 // The card's registers and descriptors, as rtl/ has them. The rings are those of the Xilinx AXI DMA (PG021);
@@ -8,6 +9,7 @@
 namespace causeway::fpga_sim_backend {
 
 enum class Ring : std::uint32_t { Mm2s = 0x00, S2mm = 0x30 };  ///< where the ring's registers begin
+inline constexpr std::array kRings{Ring::Mm2s, Ring::S2mm};
 
 /// The halves of an address that go into two registers, or words of a descriptor.
 constexpr std::uint32_t low(std::uint64_t address) {
