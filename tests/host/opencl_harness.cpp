@@ -9,10 +9,6 @@
 namespace causeway::test {
 namespace {
 
-OpenclHost& self_of(void* context) {
-  return *static_cast<OpenclHost*>(context);
-}
-
 std::string id_of_driver(const std::string& part) {
   const OpenclHost host;
   std::vector<cw_device_info> found(16);
@@ -48,114 +44,15 @@ cw_open_info adopting(const cw_opencl_adopt_v1& words) {
 
 }  // namespace
 
-OpenclHost::OpenclHost() {
-  table_.abi_version = CW_ABI_VERSION;
-  table_.context = this;
-  table_.syscalls = &uapi::real_syscalls();
-  table_.log = [](void* context, std::int32_t, const char* text) {
-    const std::lock_guard lock(self_of(context).mutex_);
-    self_of(context).messages_.emplace_back(text);
-  };
-  table_.count = [](void* context, std::int32_t counter, std::uint64_t amount) {
-    const std::lock_guard lock(self_of(context).mutex_);
-    self_of(context).cpu_waits_ += counter == CW_COUNT_CPU_WAITS ? amount : 0;
-  };
-  table_.map_object = [](void*, cw_object_ref* object, void** address, cw_error* error) -> std::int32_t {
-    if (object == nullptr) {
-      return plugin::report(Error(Errc::Unsupported, "map_object", "the test gave no mapping"), error);
-    }
-    *address = object;  // see TestMemory::object
-    return CW_OK;
-  };
-  table_.event_create = [](void* context, cw_fence* event, cw_error*) -> std::int32_t {
-    *event = self_of(context).make_event();
-    return CW_OK;
-  };
-  table_.event_signal = [](void* context, const cw_fence* event, std::int32_t system_errno) -> std::int32_t {
-    self_of(context).signal(*event, system_errno);
-    return CW_OK;
-  };
-  table_.event_destroy = [](void* context, const cw_fence* event) { self_of(context).destroy(*event); };
+OpenclHost::OpenclHost() : TableHost(uapi::real_syscalls()) {
   table_.fence_wait = [](void*, const cw_fence*, std::int64_t, cw_error*) -> std::int32_t {
     ADD_FAILURE() << "this backend leaves such waits to the host";
     return CW_INTERNAL;
-  };
-  table_.fence_notify = [](void* context, const cw_fence* event, void (*told)(void*, std::int32_t),
-                           void* user, std::uint32_t* added, cw_error*) -> std::int32_t {
-    const std::lock_guard lock(self_of(context).mutex_);
-    auto& found = self_of(context).events_.at(event->handle);
-    *added = found.signalled ? 0 : 1;
-    if (!found.signalled) {
-      found.told.emplace_back(told, user);
-    }
-    return CW_OK;
   };
 }
 
 OpenclHost::~OpenclHost() {
   EXPECT_EQ(live_events(), 0U) << "events were left behind";
-}
-
-cw_fence OpenclHost::make_event() {
-  const std::lock_guard lock(mutex_);
-  auto event = plugin::sized<cw_fence>();
-  event.kind = CW_FENCE_HOST_EVENT;
-  event.fd = -1;
-  event.handle = next_event_++;
-  events_.emplace(event.handle, Event());
-  return event;
-}
-
-void OpenclHost::signal(const cw_fence& event, int system_errno) {
-  std::vector<std::pair<void (*)(void*, std::int32_t), void*>> told;
-  {
-    const std::lock_guard lock(mutex_);
-    auto& found = events_.at(event.handle);
-    EXPECT_FALSE(found.signalled) << "signalled twice";
-    found.signalled = true;
-    found.system_errno = system_errno;
-    told.swap(found.told);
-  }
-  for (const auto& [function, user] : told) {
-    function(user, system_errno);
-  }
-}
-
-void OpenclHost::destroy(const cw_fence& event) {
-  const std::lock_guard lock(mutex_);
-  const auto found = events_.find(event.handle);
-  ASSERT_NE(found, events_.end()) << "destroyed twice";
-  if (found->second.signalled) {  // one that was never handed out need not be
-    ended_[event.handle] = found->second.system_errno;
-  }
-  events_.erase(found);
-}
-
-std::vector<std::string> OpenclHost::messages() const {
-  const std::lock_guard lock(mutex_);
-  return messages_;
-}
-
-std::uint64_t OpenclHost::cpu_waits() const {
-  const std::lock_guard lock(mutex_);
-  return cpu_waits_;
-}
-
-std::size_t OpenclHost::live_events() const {
-  const std::lock_guard lock(mutex_);
-  return events_.size();
-}
-
-bool OpenclHost::signalled(const cw_fence& event) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = events_.find(event.handle);
-  return found == events_.end() ? ended_.contains(event.handle) : found->second.signalled;
-}
-
-int OpenclHost::error_of(const cw_fence& event) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = events_.find(event.handle);
-  return found == events_.end() ? ended_.at(event.handle) : found->second.system_errno;
 }
 
 std::string pocl_id() {

@@ -9,14 +9,11 @@
 
 #include <causeway/plugin/backend.hpp>
 #include <cstddef>
-#include <map>
-#include <mutex>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "support/table_device.hpp"
+#include "support/table_host.hpp"
 
 extern "C" const cw_backend* causeway_opencl_backend(std::uint32_t host_version);
 
@@ -26,43 +23,13 @@ inline const cw_backend& opencl_table() {
   return *causeway_opencl_backend(CW_ABI_VERSION);
 }
 
-/// A host that keeps what is logged and counted, and makes events. map_object gives the address that the
-/// object's ref is.
-class OpenclHost {
+/// A host whose events the device waits for by itself: it is asked to wait for none.
+class OpenclHost : public TableHost {
 public:
   OpenclHost();
   OpenclHost(const OpenclHost&) = delete;
   OpenclHost& operator=(const OpenclHost&) = delete;
   ~OpenclHost();
-
-  [[nodiscard]] const cw_host* raw() const { return &table_; }
-  [[nodiscard]] std::vector<std::string> messages() const;
-  [[nodiscard]] std::uint64_t cpu_waits() const;
-
-  /// An event as the host has it, for the device to wait for.
-  [[nodiscard]] cw_fence make_event();
-  void signal(const cw_fence& event, int system_errno = 0);
-  void destroy(const cw_fence& event);
-  /// Events that were made and not destroyed.
-  [[nodiscard]] std::size_t live_events() const;
-  [[nodiscard]] bool signalled(const cw_fence& event) const;
-  [[nodiscard]] int error_of(const cw_fence& event) const;
-  /// As a host of version 1.0, which tells nobody of its events.
-  void be_old() { table_.struct_size = offsetof(cw_host, fence_wait); }
-
-private:
-  struct Event {
-    bool signalled = false;
-    int system_errno = 0;
-    std::vector<std::pair<void (*)(void*, std::int32_t), void*>> told;
-  };
-  cw_host table_ = plugin::sized<cw_host>();
-  mutable std::mutex mutex_;
-  std::vector<std::string> messages_;
-  std::uint64_t cpu_waits_ = 0;
-  std::uint64_t next_event_ = 1;
-  std::map<std::uint64_t, Event> events_;
-  std::map<std::uint64_t, int> ended_;  ///< the errors of events that were signalled and destroyed
 };
 
 /// What open() takes for the device of the driver PoCL.

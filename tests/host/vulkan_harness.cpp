@@ -7,6 +7,10 @@
 namespace causeway::test {
 namespace {
 
+VulkanHost& self_of(void* context) {
+  return static_cast<VulkanHost&>(*static_cast<TableHost*>(context));
+}
+
 cw_open_info named(const char* id) {
   auto info = plugin::sized<cw_open_info>();
   info.id = id;
@@ -21,36 +25,16 @@ cw_open_info adopting(const cw_vulkan_adopt_v1& words) {
 
 }  // namespace
 
-VulkanHost::VulkanHost() {
+VulkanHost::VulkanHost() : TableHost(uapi::real_syscalls()) {
   static_cast<void>(validation_wanted());
-  table_.abi_version = CW_ABI_VERSION;
-  table_.context = this;
-  table_.syscalls = &uapi::real_syscalls();
   table_.log = [](void* context, std::int32_t, const char* text) {
-    auto& self = *static_cast<VulkanHost*>(context);
-    const std::lock_guard lock(self.mutex_);
-    self.messages_.emplace_back(text);
+    self_of(context).keep_message(text);
     note_log_line(text);
   };
-  table_.count = [](void* context, std::int32_t counter, std::uint64_t amount) {
-    static_cast<VulkanHost*>(context)->cpu_waits_ += counter == CW_COUNT_CPU_WAITS ? amount : 0;
-  };
   table_.fence_wait = [](void* context, const cw_fence*, std::int64_t, cw_error*) -> std::int32_t {
-    ++static_cast<VulkanHost*>(context)->cpu_waits_;
+    self_of(context).count_cpu_waits(1);
     return CW_OK;
   };
-  table_.map_object = [](void*, cw_object_ref* object, void** address, cw_error* error) -> std::int32_t {
-    if (object == nullptr) {
-      return plugin::report(Error(Errc::Unsupported, "map_object", "the test gave no mapping"), error);
-    }
-    *address = object;  // see TestMemory::object
-    return CW_OK;
-  };
-}
-
-std::vector<std::string> VulkanHost::messages() const {
-  const std::lock_guard lock(mutex_);
-  return messages_;
 }
 
 std::vector<std::string> VulkanHost::complaints() const {

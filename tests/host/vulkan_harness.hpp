@@ -6,15 +6,14 @@
 #include <causeway/vulkan_abi.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <causeway/plugin/backend.hpp>
 #include <cstddef>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "support/table_device.hpp"
+#include "support/table_host.hpp"
 
 extern "C" const cw_backend* causeway_vulkan_backend(std::uint32_t host_version);
 
@@ -24,22 +23,13 @@ inline const cw_backend& vulkan_table() {
   return *causeway_vulkan_backend(CW_ABI_VERSION);
 }
 
-/// A host that keeps what is logged and counted. map_object maps the memory that the object's ref points to.
-class VulkanHost {
+/// A host whose fences have all signalled when it is asked to wait for one, which it counts as the backend's
+/// own waits.
+class VulkanHost : public TableHost {
 public:
   VulkanHost();
-  [[nodiscard]] const cw_host* raw() const { return &table_; }
   /// Messages of the validation layer so far, but for its false positives; there are to be none.
   [[nodiscard]] std::vector<std::string> complaints() const;
-  [[nodiscard]] std::vector<std::string> messages() const;
-  /// Counted by the backend, and fences that it asked to be waited for, which all have signalled.
-  [[nodiscard]] std::uint64_t cpu_waits() const { return cpu_waits_; }
-
-private:
-  std::atomic<std::uint64_t> cpu_waits_ = 0;
-  cw_host table_ = plugin::sized<cw_host>();
-  mutable std::mutex mutex_;
-  std::vector<std::string> messages_;
 };
 
 /// An opened device of Vulkan's.
