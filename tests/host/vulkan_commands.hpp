@@ -29,10 +29,11 @@ public:
     submit([&](VkCommandBuffer commands) { record_fill(commands, view, value); });
   }
   void copy(const vulkan::View& from, const vulkan::View& to) {
-    submit([&](VkCommandBuffer commands) {
-      const VkBufferCopy all{0, 0, to.sizes[0]};
-      get<PFN_vkCmdCopyBuffer>("vkCmdCopyBuffer")(commands, from.buffers[0], to.buffers[0], 1, &all);
-    });
+    submit([&](VkCommandBuffer commands) { record_copy(commands, from, to); });
+  }
+  void record_copy(VkCommandBuffer commands, const vulkan::View& from, const vulkan::View& to) const {
+    const VkBufferCopy all{0, 0, to.sizes[0]};
+    get<PFN_vkCmdCopyBuffer>("vkCmdCopyBuffer")(commands, from.buffers[0], to.buffers[0], 1, &all);
   }
   void record_fill(VkCommandBuffer commands, const vulkan::View& view, std::uint32_t value) const {
     get<PFN_vkCmdFillBuffer>("vkCmdFillBuffer")(commands, view.buffers[0], 0, VK_WHOLE_SIZE, value);

@@ -25,8 +25,42 @@ struct Payload {
 FakeQueue queue;
 std::map<VkSemaphore, std::shared_ptr<Payload>> payloads;
 std::map<ino_t, std::weak_ptr<Payload>> descriptors;  ///< those that were given out as OPAQUE_FD
-std::vector<FakeQueue::Point> undone;
+std::vector<FakeQueue::Batch> undone;
+std::map<VkCommandPool, int> pools;  ///< their command buffers
 std::uintptr_t last_handle = 0x5000;
+
+std::shared_ptr<Payload> timeline_of(VkSemaphore semaphore) {
+  const auto found = payloads.find(semaphore);
+  return found != payloads.end() && found->second->timeline ? found->second : nullptr;
+}
+
+/// Whether it may start, at these values of timelines: binary semaphores are as good as signalled.
+bool may_start(const FakeQueue::Batch& batch, const std::map<Payload*, std::uint64_t>& values) {
+  return std::all_of(batch.waits.begin(), batch.waits.end(), [&](const FakeQueue::Point& wait) {
+    const auto timeline = timeline_of(wait.first);
+    if (timeline == nullptr) {
+      return true;
+    }
+    const auto known = values.find(timeline.get());
+    return (known != values.end() ? known->second : timeline->value) >= wait.second;
+  });
+}
+
+/// Whether what was submitted will be done without anybody's help.
+bool runs_by_itself() {
+  std::map<Payload*, std::uint64_t> values;
+  for (const auto& batch : undone) {
+    if (!may_start(batch, values)) {
+      return false;
+    }
+    for (const auto& [semaphore, point] : batch.signals) {
+      if (const auto timeline = timeline_of(semaphore)) {
+        values[timeline.get()] = point;
+      }
+    }
+  }
+  return true;
+}
 
 template <class Handle>
 Handle next_handle() {
@@ -85,6 +119,13 @@ VKAPI_ATTR VkResult VKAPI_CALL create(VkDevice, const VkSemaphoreCreateInfo* inf
   return result;
 }
 VKAPI_ATTR void VKAPI_CALL destroy(VkDevice, VkSemaphore semaphore, const VkAllocationCallbacks*) {
+  for (const auto& batch : undone) {
+    if (std::any_of(batch.waits.begin(), batch.waits.end(),
+                    [semaphore](const auto& wait) { return wait.first == semaphore; })) {
+      queue.mistakes.emplace_back(
+          "a semaphore is destroyed that a batch waits for (VUID-vkDestroySemaphore-semaphore-05149)");
+    }
+  }
   queue.semaphores -= static_cast<int>(payloads.erase(semaphore));
 }
 VkResult import_opaque(const VkImportSemaphoreFdInfoKHR& info) {
@@ -138,6 +179,11 @@ VKAPI_ATTR VkResult VKAPI_CALL export_fd(VkDevice, const VkSemaphoreGetFdInfoKHR
     descriptors[inode_of(*out)] = payload;
     ++queue.opaque_exports;
   } else {
+    if (!runs_by_itself()) {
+      queue.mistakes.emplace_back(
+          "an export as SYNC_FD behind a signal that nobody has submitted "
+          "(VUID-VkSemaphoreGetFdInfoKHR-handleType-03254)");
+    }
     ++queue.exports;
   }
   return result;
@@ -157,7 +203,7 @@ VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue, std::uint32_t count, const VkSubm
       batch.signals.emplace_back(info.pSignalSemaphores[s],
                                  points != nullptr ? points->pSignalSemaphoreValues[s] : 0);
     }
-    undone.insert(undone.end(), batch.signals.begin(), batch.signals.end());
+    undone.push_back(batch);
     queue.batches.push_back(std::move(batch));
   }
   if (!queue.holds) {
@@ -171,9 +217,29 @@ VKAPI_ATTR VkResult VKAPI_CALL wait(VkDevice, const VkSemaphoreWaitInfo* info, s
   }
   return queue.value(info->pSemaphores[0]) >= info->pValues[0] ? VK_SUCCESS : VK_TIMEOUT;
 }
+VKAPI_ATTR VkResult VKAPI_CALL signal(VkDevice, const VkSemaphoreSignalInfo* info) {
+  const VkResult result = fail(queue.signal_fails);
+  const auto timeline = timeline_of(info->semaphore);
+  if (timeline == nullptr || info->value <= timeline->value) {
+    queue.mistakes.emplace_back(
+        "a signal of no timeline, or to no larger value (VUID-VkSemaphoreSignalInfo-value-03258)");
+  } else if (result == VK_SUCCESS) {
+    timeline->value = info->value;
+    ++queue.signals;
+  }
+  if (!queue.holds) {
+    queue.run();
+  }
+  return result;
+}
 VKAPI_ATTR VkResult VKAPI_CALL counter(VkDevice, VkSemaphore semaphore, std::uint64_t* out) {
   *out = queue.value(semaphore);
   return queue.lost ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
+}
+VKAPI_ATTR VkResult VKAPI_CALL create_pool(VkDevice, const VkCommandPoolCreateInfo*,
+                                           const VkAllocationCallbacks*, VkCommandPool* out) {
+  *out = next_handle<VkCommandPool>();
+  return VK_SUCCESS;
 }
 VKAPI_ATTR VkResult VKAPI_CALL commands(VkDevice, const VkCommandBufferAllocateInfo* info,
                                         VkCommandBuffer* out) {
@@ -181,12 +247,25 @@ VKAPI_ATTR VkResult VKAPI_CALL commands(VkDevice, const VkCommandBufferAllocateI
   for (std::uint32_t i = 0; result == VK_SUCCESS && i < info->commandBufferCount; ++i) {
     out[i] = next_handle<VkCommandBuffer>();
     ++queue.command_buffers;
+    ++pools[info->commandPool];
   }
   return result;
 }
-VKAPI_ATTR void VKAPI_CALL free_commands(VkDevice, VkCommandPool, std::uint32_t count,
-                                         const VkCommandBuffer*) {
+VKAPI_ATTR void VKAPI_CALL free_commands(VkDevice, VkCommandPool pool, std::uint32_t count,
+                                         const VkCommandBuffer* which) {
+  for (const auto& batch : undone) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (std::find(batch.commands.begin(), batch.commands.end(), which[i]) != batch.commands.end()) {
+        queue.mistakes.emplace_back(
+            "commands are freed that a batch is made of (VUID-vkFreeCommandBuffers-pCommandBuffers-00047)");
+      }
+    }
+  }
   queue.command_buffers -= static_cast<int>(count);
+  pools[pool] -= static_cast<int>(count);
+}
+VKAPI_ATTR void VKAPI_CALL destroy_pool(VkDevice, VkCommandPool pool, const VkAllocationCallbacks*) {
+  queue.command_buffers -= std::exchange(pools[pool], 0);
 }
 
 template <class Function>
@@ -203,9 +282,12 @@ PFN_vkVoidFunction find(std::string_view name) {
       {"vkGetSemaphoreFdKHR", plain(&export_fd)},
       {"vkQueueSubmit", plain(&submit)},
       {"vkWaitSemaphores", plain(&wait)},
+      {"vkSignalSemaphore", plain(&signal)},
       {"vkGetSemaphoreCounterValue", plain(&counter)},
       {"vkAllocateCommandBuffers", plain(&commands)},
       {"vkFreeCommandBuffers", plain(&free_commands)},
+      {"vkCreateCommandPool", plain(&create_pool)},
+      {"vkDestroyCommandPool", plain(&destroy_pool)},
   });
   const auto* found =
       std::find_if(table.begin(), table.end(), [name](const auto& row) { return row.first == name; });
@@ -215,13 +297,20 @@ PFN_vkVoidFunction find(std::string_view name) {
 }  // namespace
 
 void FakeQueue::run() {
-  for (const auto& [semaphore, point] : undone) {
-    const auto found = payloads.find(semaphore);
-    if (found != payloads.end()) {
-      found->second->value = std::max(found->second->value, point);
+  auto next = undone.begin();
+  for (; next != undone.end() && may_start(*next, {}); ++next) {
+    for (const auto& [semaphore, point] : next->signals) {
+      const auto found = payloads.find(semaphore);
+      if (found != payloads.end()) {
+        found->second->value = std::max(found->second->value, point);
+      }
     }
   }
-  undone.clear();
+  undone.erase(undone.begin(), next);
+}
+
+void FakeQueue::reach(VkSemaphore semaphore, std::uint64_t value) {
+  payloads.at(semaphore)->value = value;
 }
 
 std::uint64_t FakeQueue::value(VkSemaphore semaphore) const {
@@ -238,6 +327,7 @@ void FakeQueue::reset() {
   payloads.clear();
   descriptors.clear();
   undone.clear();
+  pools.clear();
   FakeDriver::reset();
   FakeDriver::instance().more = &find;
 }

@@ -29,6 +29,7 @@ struct FakeQueue {
   VkResult export_fails = VK_SUCCESS;
   VkResult submit_fails = VK_SUCCESS;
   VkResult commands_fail = VK_SUCCESS;
+  VkResult signal_fails = VK_SUCCESS;
   bool lost = false;          ///< every call that can answers VK_ERROR_DEVICE_LOST
   bool sync_fd = true;        ///< says that it imports and exports SYNC_FD
   bool exports_none = false;  ///< answers -1: the work is done
@@ -42,12 +43,15 @@ struct FakeQueue {
   int command_buffers = 0;
   int imports = 0;  ///< as SYNC_FD, as the next
   int exports = 0;
+  int signals = 0;         ///< from the CPU, that succeeded
   int opaque_imports = 0;  ///< that succeeded
   int opaque_exports = 0;
   std::vector<std::string> mistakes;  ///< of the caller, by the specification
 
-  /// All that was submitted is done.
+  /// What was submitted is done, as far as the timelines that it waits for are there.
   void run();
+  /// What a submission of a caller's own would signal.
+  void reach(VkSemaphore semaphore, std::uint64_t value);
   [[nodiscard]] std::uint64_t value(VkSemaphore semaphore) const;
 
   static FakeQueue& instance();

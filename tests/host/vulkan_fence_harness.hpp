@@ -26,6 +26,7 @@ protected:
     device_.reset();
     EXPECT_EQ(queue().semaphores, 0) << "left behind";
     EXPECT_EQ(queue().command_buffers, 0) << "left behind";
+    EXPECT_THAT(queue().mistakes, ::testing::IsEmpty());
   }
 
   static FakeQueue& queue() { return FakeQueue::instance(); }
@@ -50,11 +51,13 @@ protected:
     });
   }
   /// signal_: the one that it gave, if it gave one. Nothing asks for it yet.
-  Outcome end_unasked() {
+  Outcome end_unasked(std::vector<cw_fence> given = {}) {
     std::array<cw_fence, CW_MAX_SIGNALS> room{};
     auto end = plugin::sized<cw_access_end>();
     end.signal_capacity = CW_MAX_SIGNALS;
     end.signals = room.data();
+    end.given = given.data();
+    end.given_count = static_cast<std::uint32_t>(given.size());
     auto outcome = attempt(
         [&](cw_error* error) { return vulkan_table().end_access(device_->raw(), attachment_, &end, error); });
     signal_.reset();

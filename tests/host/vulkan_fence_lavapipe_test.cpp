@@ -131,69 +131,22 @@ TEST_F(VulkanFenceLavapipe, AnAccessThatIsDroppedLeavesNothingRunning) {
 
 // The caller's queue: what the turn says goes into the caller's own submission.
 TEST_F(VulkanFenceLavapipe, ATurnIsSubmittedByTheCaller) {
-  const CallerDevice bare({});
-  ASSERT_TRUE(bare.made()) << bare.why();
-  auto wanted = vulkan::wanted_extensions(bare.words().get_instance_proc_addr, bare.words().instance,
-                                          bare.words().physical_device);
-  ASSERT_TRUE(wanted) << wanted.error().message();
-  const CallerDevice caller(*wanted, true);
-  ASSERT_TRUE(caller.made()) << caller.why();
-  vulkan::AdoptInfo info;
-  info.get_instance_proc_addr = caller.words().get_instance_proc_addr;
-  info.api_version = caller.words().api_version;
-  info.instance = caller.words().instance;
-  info.physical_device = caller.words().physical_device;
-  info.device = caller.words().device;
-  info.queue = caller.words().queue;
-  info.queue_family = caller.words().queue_family;
-  info.enabled_extensions = *wanted;
-  info.timeline_semaphore = true;
-  info.takes_turns = true;
+  const CallersGpu gpu(*runtime_);
+  ASSERT_TRUE(gpu.made());
   {
-    auto gpu = vulkan::adopt(*runtime_, info);
-    ASSERT_TRUE(gpu) << gpu.error().message();
-    const OnDevice target(allocate(), *gpu);
-    VulkanCommands commands(*vulkan::handles(*gpu));
+    const OnDevice target(allocate(), gpu.device());
+    VulkanCommands commands(*vulkan::handles(gpu.device()));
     const auto before = cpu_waits();
     for (std::uint32_t frame = 1; frame <= 20; ++frame) {
       auto access = target.mapping.begin_access(Usage::Write, Deadline::in(60s));
       ASSERT_TRUE(access) << access.error().message();
-      const auto turn = vulkan::turn(target.mapping);
-      ASSERT_TRUE(turn) << turn.error().message();
-      std::vector<VkSemaphore> waits;
-      std::vector<std::uint64_t> values;
-      std::vector<VkPipelineStageFlags> stages;
-      for (const auto& wait : std::span(turn->waits, turn->wait_count)) {
-        waits.push_back(wait.semaphore);
-        values.push_back(wait.value);
-        stages.push_back(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
-      }
-      const VkTimelineSemaphoreSubmitInfo points{VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-                                                 nullptr,
-                                                 static_cast<std::uint32_t>(values.size()),
-                                                 values.data(),
-                                                 1,
-                                                 &turn->signal.value};
-      VkSubmitInfo submit{VK_STRUCTURE_TYPE_SUBMIT_INFO, &points};
-      submit.waitSemaphoreCount = static_cast<std::uint32_t>(waits.size());
-      submit.pWaitSemaphores = waits.data();
-      submit.pWaitDstStageMask = stages.data();
-      submit.signalSemaphoreCount = 1;
-      submit.pSignalSemaphores = &turn->signal.semaphore;
-      commands.submit(
-          [&](VkCommandBuffer recording) {
-            EXPECT_TRUE(vulkan::record_acquire(target.mapping, recording));
-            commands.record_fill(recording, target.view(), frame);
-            EXPECT_TRUE(vulkan::record_release(target.mapping, recording));
-          },
-          &submit);
+      submit_turn(commands, target,
+                  [&](VkCommandBuffer recording) { commands.record_fill(recording, target.view(), frame); });
       ASSERT_TRUE(access->end());
     }
     EXPECT_EQ(cpu_waits(), before);
     expect_filled(target.buffer, 20);
   }
-  EXPECT_TRUE(caller.works());
-  EXPECT_THAT(caller.complaints(), ::testing::IsEmpty());
 }
 
 }  // namespace

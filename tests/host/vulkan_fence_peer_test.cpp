@@ -94,6 +94,31 @@ TEST_F(VulkanFencePeer, TheOtherDevicesQueueWaitsForTheVerySamePoint) {
   release(theirs);
 }
 
+// The kernel must not wait for a program by way of two devices, either.
+TEST_F(VulkanFencePeer, WhatWaitsBehindAnEventElsewhereBecomesNoSyncFile) {
+  open_both();
+  const auto event = host_.make_event();
+  ASSERT_TRUE(begin({event}));
+  ASSERT_TRUE(end_unasked());
+  const auto theirs = *signal_;
+  cw_fence ours;
+  ASSERT_TRUE(import_fence(*other_, *device_, theirs, ours));
+  ASSERT_TRUE(begin_on_other(ours));
+  cw_fence out;
+  const auto on_other = [&] {
+    return attempt(
+        [&](cw_error* error) { return vulkan_table().fence_export(other_->raw(), &ours, &out, error); });
+  };
+  const auto refused = on_other();
+  EXPECT_EQ(refused.status, CW_UNSUPPORTED);
+  EXPECT_THAT(refused.text, HasSubstr("waits for an event that a program signals"));
+  host_.signal(event);
+  ASSERT_TRUE(on_other());
+  ::close(out.fd);
+  vulkan_table().fence_release(other_->raw(), &ours);
+  release(theirs);
+}
+
 TEST_F(VulkanFencePeer, ATimelineIsImportedOnce) {
   open_both();
   const auto before = open_descriptors();

@@ -15,11 +15,12 @@ class VulkanFenceTurn : public VulkanFences {
 protected:
   void round(std::vector<cw_fence> waits = {}) {
     ASSERT_TRUE(begin(std::move(waits)));
-    cw_vulkan_turn_v1 taken;
-    ASSERT_TRUE(turn(taken));
+    ASSERT_TRUE(turn(taken_));
     ASSERT_TRUE(end());
     ASSERT_TRUE(signal_);
   }
+
+  cw_vulkan_turn_v1 taken_{};
 };
 
 TEST_F(VulkanFenceTurn, SaysWhatToWaitForTransferAndSignal) {
@@ -134,6 +135,7 @@ TEST_F(VulkanFenceTurn, AnExportNeedsThePermissionToSubmit) {
   device_.reset();
   open(kTurns | CW_VULKAN_ADOPT_MAY_SUBMIT);
   round();
+  queue().reach(taken_.signal.semaphore, taken_.signal.value);  // a sync_file stands for what is submitted
   ASSERT_TRUE(export_fence(*signal_, out));
   ::close(out.fd);
   EXPECT_EQ(queue().batches.size(), 1U);

@@ -31,6 +31,11 @@ constexpr auto kFalsePositives = std::to_array<FalsePositive>({
      "an imported image is acquired from FOREIGN in GENERAL, in which the others left it; the layer knows "
      "only its "
      "initialLayout, UNDEFINED, since it did not see their part of the transfer"},
+    {"UNASSIGNED-VkSemaphore-state-timeout", "most likely a validation bug",
+     "a lock of the layer's own (1.3.239): a thread in vkWaitSemaphores or vkGetSemaphoreCounterValue holds "
+     "it "
+     "while it waits for the layer to see vkSignalSemaphore, which wants it on another thread; 10 s later "
+     "both go on"},
 });
 
 struct Messages {

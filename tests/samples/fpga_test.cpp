@@ -52,6 +52,7 @@ TEST_P(CameraFpgaGpu, GivesThePictureThatTheCpuComputes) {
     EXPECT_EQ(verdict.at("verdict"), "Aliased") << verdict;
   }
   EXPECT_EQ(json.at("cpu_waits").at("fpga"), 0) << "the FPGA's stage waits for nothing on the CPU";
+  EXPECT_EQ(json.at("cpu_waits").at("gpu"), 0) << "the GPU waits for the FPGA by itself";
   for (const auto* stage : {"fill", "fpga", "gpu"}) {
     EXPECT_GT(json.at("median_ms").at(stage).get<double>(), 0) << stage;
   }

@@ -7,17 +7,10 @@
 #include <array>
 #include <causeway/fd.hpp>
 #include <cerrno>
-#include <cstddef>
 #include <memory>
 
 namespace causeway::opencl_backend {
 namespace {
-
-bool host_tells(plugin::Host host) noexcept {
-  const cw_host& table = *host.raw();
-  return table.struct_size >= offsetof(cw_host, fence_notify) + sizeof(table.fence_notify) &&
-         table.fence_notify != nullptr;
-}
 
 Result<std::optional<EventHandle>> by_semaphore(const Context& context, const cw_fence& fence) {
   const auto& extensions = context.extensions;
@@ -85,14 +78,14 @@ Result<std::optional<EventHandle>> by_user_event(const Context& context, const c
 
 std::uint32_t waits_of(const DeviceFacts& facts, plugin::Host host) noexcept {
   return (facts.sync_fd_semaphores ? CW_CAP_WAITS_SYNC_FILE : 0U) |
-         (host_tells(host) ? CW_CAP_WAITS_HOST_EVENT : 0U);
+         (host.can_notify() ? CW_CAP_WAITS_HOST_EVENT : 0U);
 }
 
 Result<std::optional<EventHandle>> wait_on_device(const Context& context, const cw_fence& fence) {
   if (fence.kind == CW_FENCE_SYNC_FILE && context.facts.sync_fd_semaphores) {
     return by_semaphore(context, fence);
   }
-  if (fence.kind == CW_FENCE_HOST_EVENT && host_tells(context.host)) {
+  if (fence.kind == CW_FENCE_HOST_EVENT && context.host.can_notify()) {
     return by_user_event(context, fence);
   }
   return Error(

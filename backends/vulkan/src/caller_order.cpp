@@ -28,6 +28,9 @@ void CallerOrder::detach(AttachmentOrder& order) noexcept {
   for (std::size_t i = 0; i < order.turns; ++i) {
     give_back(order.open[i]);
   }
+  if (order.timeline != nullptr) {  // whose end waits for the caller's submission
+    give_up_events(*order.timeline, order.timeline->promised(), "an attachment is detached");
+  }
 }
 
 void CallerOrder::give_back(AttachmentOrder::Turn& turn) {

@@ -13,9 +13,6 @@ class CallerOrder final : public Order {
 public:
   using Order::Order;
 
-  [[nodiscard]] bool waits_for_sync_files() const noexcept override {
-    return context_.takes_turns && context_.timeline && context_.imports_sync_fd;
-  }
   [[nodiscard]] Status attach(AttachmentOrder& order) override;
   void detach(AttachmentOrder& order) noexcept override;
   [[nodiscard]] Status begin(AttachmentOrder& order, const cw_access_begin& begin) override;
@@ -25,6 +22,9 @@ public:
   [[nodiscard]] Status wait_idle(std::int64_t deadline_ns) override;
 
 private:
+  [[nodiscard]] bool waits_by_semaphore() const noexcept override {
+    return context_.takes_turns && context_.timeline;
+  }
   /// Nothing is put off here: the caller submits.
   [[nodiscard]] Status flush_locked(const cw_fence& /*fence*/) override { return {}; }
   [[nodiscard]] Status prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn& turn);

@@ -100,6 +100,7 @@ Status Device::info(cw_device_info& out) {
       describe(context_->physical, context_->extensions.dma_buf(), context_->extensions.host_pointer());
   found.capabilities |= context_->imports_memfd ? CW_CAP_IMPORTS_MEMFD : 0U;
   found.capabilities |= order_->waits_for_sync_files() ? CW_CAP_WAITS_SYNC_FILE : 0U;
+  found.capabilities |= order_->waits_for_events() ? CW_CAP_WAITS_HOST_EVENT : 0U;
   if (context_->adopted) {
     plugin::copy_text(found.id, "adopted");
   }
@@ -279,6 +280,9 @@ Status Device::probe_write(Attachment& attachment, const cw_probe& probe) {
                     "the device's choice was asked for",
                     probe.object));
   }
+  if (auto status = order_->wait_for_events("probe_write", probe.deadline_ns); !status) {
+    return status;
+  }
   return watched(prober_.write(attachment.buffers[probe.object].buffer(), probe));
 }
 
@@ -288,6 +292,9 @@ Status Device::probe_read(Attachment& attachment, cw_probe& probe) {
   }
   if (probe.object >= attachment.buffers.size()) {
     return Error(Errc::InvalidArgument, "probe_read", fmt::format("there is no object {}", probe.object));
+  }
+  if (auto status = order_->wait_for_events("probe_read", probe.deadline_ns); !status) {
+    return status;
   }
   return watched(prober_.read(attachment.buffers[probe.object].buffer(), probe));
 }

@@ -128,6 +128,7 @@ Result<DeviceApi> load_device(const InstanceApi& instance, VkDevice device, cons
     fetch.need(api.WaitSemaphores, enabled.timeline_khr ? "vkWaitSemaphoresKHR" : "vkWaitSemaphores");
     fetch.need(api.GetSemaphoreCounterValue,
                enabled.timeline_khr ? "vkGetSemaphoreCounterValueKHR" : "vkGetSemaphoreCounterValue");
+    fetch.need(api.SignalSemaphore, enabled.timeline_khr ? "vkSignalSemaphoreKHR" : "vkSignalSemaphore");
   }
   if (enabled.semaphore_fd) {
     fetch.need(api.ImportSemaphoreFdKHR, "vkImportSemaphoreFdKHR");

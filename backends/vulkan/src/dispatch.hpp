@@ -79,6 +79,7 @@ struct DeviceApi {
   PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT;  // VK_EXT_external_memory_host
   PFN_vkWaitSemaphores WaitSemaphores;                                        // VK_KHR_timeline_semaphore
   PFN_vkGetSemaphoreCounterValue GetSemaphoreCounterValue;                    // VK_KHR_timeline_semaphore
+  PFN_vkSignalSemaphore SignalSemaphore;                                      // VK_KHR_timeline_semaphore
   PFN_vkImportSemaphoreFdKHR ImportSemaphoreFdKHR;                            // VK_KHR_external_semaphore_fd
   PFN_vkGetSemaphoreFdKHR GetSemaphoreFdKHR;                                  // VK_KHR_external_semaphore_fd
   // VK_EXT_image_drm_format_modifier

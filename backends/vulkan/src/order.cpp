@@ -107,20 +107,37 @@ Result<std::optional<Order::Wait>> Order::wait_for(const cw_fence& fence, std::i
     }
     return std::optional(Wait{timeline->semaphore(), fence.value, false});
   }
-  if (fence.kind == CW_FENCE_SYNC_FILE && waits_for_sync_files()) {
-    auto semaphore = semaphores_.import(BorrowedFd(fence.fd));
-    if (semaphore) {
-      return std::optional(Wait{*semaphore, 0, true});
+  if ((fence.kind == CW_FENCE_SYNC_FILE && waits_for_sync_files()) ||
+      (fence.kind == CW_FENCE_HOST_EVENT && waits_for_events())) {
+    auto wait = wait_on_device(fence);
+    if (wait || wait.error().code() == Errc::DeviceLost) {
+      return wait;
     }
-    if (semaphore.error().code() == Errc::DeviceLost) {
-      return std::move(semaphore.error());
-    }
-    context_.host.log(CW_LOG_WARNING, "the CPU waits instead of the device: " + semaphore.error().message());
+    context_.host.log(CW_LOG_WARNING, "the CPU waits instead of the device: " + wait.error().message());
   }
   if (auto waited = context_.host.wait_fence(fence, deadline_ns); !waited) {
     return std::move(waited.error());
   }
   return std::optional<Wait>();
+}
+
+Result<std::optional<Order::Wait>> Order::wait_on_device(const cw_fence& fence) {
+  if (fence.kind == CW_FENCE_SYNC_FILE) {
+    auto semaphore = semaphores_.import(BorrowedFd(fence.fd));
+    if (!semaphore) {
+      return std::move(semaphore.error());
+    }
+    return std::optional(Wait{*semaphore, 0, true});
+  }
+  auto point = events_.point_for(fence);
+  if (!point) {
+    return std::move(point.error());
+  }
+  if (!*point) {
+    return std::optional<Wait>();
+  }
+  pending_events_.add(**point);
+  return std::optional(Wait{(*point)->semaphore->handle, (*point)->value, false});
 }
 
 Status Order::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
@@ -132,6 +149,14 @@ Status Order::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
     return status;
   }
   return timeline->wait(fence.value, deadline_ns);
+}
+
+void Order::give_up_events(const Timeline& timeline, std::uint64_t point, std::string_view why) noexcept {
+  const auto there = timeline.reached(point);
+  if (!there || !*there) {
+    // The host detaches nothing while it has a pending fence of it, unless it gives up, too.
+    events_.give_up(why);
+  }
 }
 
 Status Order::flush(const cw_fence& fence) {
@@ -148,6 +173,7 @@ Status Order::fence_import(const Order& giver, const cw_fence& fence, cw_fence& 
   if (!ours) {
     return std::move(ours.error());
   }
+  pending_events_.add_all(giver.pending_events_);
   timelines_.hold(*ours);
   out = cw_fence{sizeof(cw_fence), CW_FENCE_DEVICE, -1, 0, (*ours)->handle(), fence.value};
   return {};
@@ -172,6 +198,12 @@ Status Order::fence_export(const cw_fence& fence, cw_fence& out) {
   std::uint64_t point = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (pending_events_.any()) {
+      return Error(Errc::Unsupported, "fence_export",
+                   fmt::format("the queue of {} waits for an event that a program signals, so what comes "
+                               "after that may take for ever, and a sync_file must not",
+                               context_.name()));
+    }
     if (auto status = flush_locked(fence); !status) {
       return status;
     }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "context.hpp"
+#include "event_points.hpp"
 #include "peer_timelines.hpp"
 #include "semaphore_pool.hpp"
 #include "timeline.hpp"
@@ -73,13 +74,28 @@ public:
   [[nodiscard]] static Result<std::unique_ptr<Order>> create(const Context& context);
 
   explicit Order(const Context& context)
-      : context_(context), timelines_(context), peers_(context, timelines_), semaphores_(context) {}
+      : context_(context),
+        timelines_(context),
+        peers_(context, timelines_),
+        events_(context),
+        semaphores_(context) {}
   Order(const Order&) = delete;
   Order& operator=(const Order&) = delete;
   virtual ~Order() = default;
 
   /// Whether it waits for sync_files on the device.
-  [[nodiscard]] virtual bool waits_for_sync_files() const noexcept = 0;
+  [[nodiscard]] bool waits_for_sync_files() const noexcept {
+    return waits_by_semaphore() && context_.imports_sync_fd;
+  }
+  /// Whether it waits for events of programs on the device.
+  [[nodiscard]] bool waits_for_events() const noexcept {
+    return waits_by_semaphore() && context_.host.can_notify();
+  }
+  /// Waits on the CPU, uncounted, until the queue waits for no event of a program: what is submitted then is
+  /// done in finite time. Errors: TimedOut.
+  [[nodiscard]] Status wait_for_events(std::string_view operation, std::int64_t deadline_ns) const {
+    return pending_events_.wait_for_none(operation, deadline_ns);
+  }
   [[nodiscard]] virtual Status attach(AttachmentOrder& order) = 0;
   virtual void detach(AttachmentOrder& order) noexcept = 0;
   [[nodiscard]] virtual Status begin(AttachmentOrder& order, const cw_access_begin& begin) = 0;
@@ -89,8 +105,8 @@ public:
   [[nodiscard]] virtual Status wait_idle(std::int64_t deadline_ns) = 0;
 
   [[nodiscard]] Status fence_wait(const cw_fence& fence, std::int64_t deadline_ns);
-  /// Puts a batch without commands on the queue. Errors: Unsupported (no SYNC_FD, or not permitted),
-  /// DeviceLost, OutOfMemory.
+  /// Puts a batch without commands on the queue. Errors: Unsupported (no SYNC_FD, not permitted, or the queue
+  /// waits for an event of a program), DeviceLost, OutOfMemory.
   [[nodiscard]] Status fence_export(const cw_fence& fence, cw_fence& out);
   /// A fence of this device for the point that another device's fence stands for: its queue waits for it
   /// without the kernel in between. That fence is submitted already (flush). Errors: Unsupported,
@@ -114,8 +130,10 @@ protected:
     void wait(VkSemaphore semaphore, std::uint64_t value);
     void signal(VkSemaphore semaphore, std::uint64_t value);
   };
+  /// Whether a batch can wait for what is not of this device.
+  [[nodiscard]] virtual bool waits_by_semaphore() const noexcept = 0;
   /// The semaphore and value that stand for a fence, for one wait. imported: it is one of semaphores_. Empty:
-  /// the CPU had to wait for it (the driver did not take the sync_file), and has.
+  /// the CPU had to wait for it (the driver did not take the sync_file), and has; or it has signalled.
   struct Wait {
     VkSemaphore semaphore = VK_NULL_HANDLE;
     std::uint64_t value = 0;
@@ -124,6 +142,9 @@ protected:
   [[nodiscard]] Result<std::optional<Wait>> wait_for(const cw_fence& fence, std::int64_t deadline_ns);
   [[nodiscard]] Status submit(const Batch& batch, std::span<const VkCommandBuffer> commands, VkFence fence,
                               std::string_view attempt);
+  /// For what is about to be taken from beneath a queue that has not come to this point: it waits no longer
+  /// for events of programs.
+  void give_up_events(const Timeline& timeline, std::uint64_t point, std::string_view why) noexcept;
   /// Puts on the queue what was promised and put off, up to this fence at least; under mutex_.
   [[nodiscard]] virtual Status flush_locked(const cw_fence& fence) = 0;
   /// Tells when the batches that we submit are done. Errors: OutOfMemory, DeviceLost.
@@ -132,10 +153,14 @@ protected:
   const Context& context_;
   Timelines timelines_;
   PeerTimelines peers_;
+  EventPoints events_;
+  PendingEvents pending_events_;  ///< that this queue, or one whose points it waits for, may still wait for
   std::mutex mutex_;  ///< semaphores_, batches_ and what a kind adds: fence_export comes from any thread
   SemaphorePool semaphores_;
 
 private:
+  [[nodiscard]] Result<std::optional<Wait>> wait_on_device(const cw_fence& fence);
+
   std::shared_ptr<Timeline> batches_;
 };
 

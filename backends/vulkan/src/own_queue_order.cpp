@@ -66,6 +66,7 @@ void OwnQueueOrder::detach(AttachmentOrder& order) noexcept {
       const std::lock_guard lock(mutex_);
       static_cast<void>(submit_ends(VK_NULL_HANDLE, "ending an access"));
     }
+    give_up_events(*timeline_, order.last_point, "an attachment is detached");
     static_cast<void>(timeline_->wait(order.last_point, now_ns() + kEndPatienceNs));
   } else if (order.turns != 0) {
     drain();
@@ -76,6 +77,7 @@ void OwnQueueOrder::drain() noexcept {
   const std::lock_guard lock(mutex_);
   if (timeline_ != nullptr) {
     static_cast<void>(submit_ends(VK_NULL_HANDLE, "ending accesses"));
+    give_up_events(*timeline_, timeline_->promised(), "the device is closed");
     static_cast<void>(timeline_->wait(timeline_->promised(), now_ns() + kEndPatienceNs));
   } else if (fence_ != VK_NULL_HANDLE) {
     batch_.clear();

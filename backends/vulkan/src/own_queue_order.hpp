@@ -21,9 +21,6 @@ public:
   /// Errors: OutOfMemory, DeviceLost.
   [[nodiscard]] Status prepare();
 
-  [[nodiscard]] bool waits_for_sync_files() const noexcept override {
-    return context_.timeline && context_.imports_sync_fd;
-  }
   [[nodiscard]] Status attach(AttachmentOrder& order) override;
   void detach(AttachmentOrder& order) noexcept override;
   [[nodiscard]] Status begin(AttachmentOrder& order, const cw_access_begin& begin) override;
@@ -32,6 +29,7 @@ public:
   [[nodiscard]] Status wait_idle(std::int64_t deadline_ns) override;
 
 private:
+  [[nodiscard]] bool waits_by_semaphore() const noexcept override { return context_.timeline; }
   [[nodiscard]] Status gather(const cw_fence* fences, std::uint32_t count, std::int64_t deadline_ns);
   /// Submits batch_ and signals the next point of the timeline.
   [[nodiscard]] Status submit_next(std::span<const VkCommandBuffer> commands, std::string_view attempt);

@@ -22,6 +22,18 @@ VkResult wait_for(const Context& context, VkSemaphore semaphore, std::uint64_t p
 
 }  // namespace
 
+Result<VkSemaphore> make_timeline_semaphore(const Context& context, const void* next) {
+  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, next,
+                                       VK_SEMAPHORE_TYPE_TIMELINE, 0};
+  const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
+  VkSemaphore semaphore = VK_NULL_HANDLE;
+  const VkResult result = context.api.CreateSemaphore(context.device, &info, nullptr, &semaphore);
+  if (result != VK_SUCCESS) {
+    return vk_error("vkCreateSemaphore", result, "making a timeline semaphore");
+  }
+  return semaphore;
+}
+
 Timeline::~Timeline() {
   if (semaphore_ == VK_NULL_HANDLE) {
     return;
@@ -65,15 +77,11 @@ Status Timeline::wait(std::uint64_t point, std::int64_t deadline_ns) const {
 Status Timeline::make() {
   const VkExportSemaphoreCreateInfo shared{VK_STRUCTURE_TYPE_EXPORT_SEMAPHORE_CREATE_INFO, nullptr,
                                            VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT};
-  const VkSemaphoreTypeCreateInfo type{VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                                       context_.shares_timelines ? &shared : nullptr,
-                                       VK_SEMAPHORE_TYPE_TIMELINE, 0};
-  const VkSemaphoreCreateInfo info{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0};
-  const VkResult result = context_.api.CreateSemaphore(context_.device, &info, nullptr, &semaphore_);
-  if (result != VK_SUCCESS) {
-    semaphore_ = VK_NULL_HANDLE;
-    return vk_error("vkCreateSemaphore", result, "making a timeline semaphore");
+  auto semaphore = make_timeline_semaphore(context_, context_.shares_timelines ? &shared : nullptr);
+  if (!semaphore) {
+    return std::move(semaphore.error());
   }
+  semaphore_ = *semaphore;
   return {};
 }
 

@@ -16,6 +16,9 @@
 
 namespace causeway::vulkan_backend {
 
+/// next: what extends its creation, or null. Errors: OutOfMemory, DeviceLost.
+[[nodiscard]] Result<VkSemaphore> make_timeline_semaphore(const Context& context, const void* next);
+
 /// A timeline semaphore, and the last point that was promised on it. Destroyed with this object, once that
 /// point is reached.
 ///

@@ -142,11 +142,15 @@ public:
     const auto status = host_->fence_wait(host_->context, &fence, deadline_ns, &failure);
     return status == CW_OK ? Status() : take_error(status, failure);
   }
+  /// Whether notify is there; a device that needs it claims CW_CAP_WAITS_HOST_EVENT only then.
+  [[nodiscard]] bool can_notify() const noexcept {
+    return offers(offsetof(cw_host, fence_notify)) && host_->fence_notify != nullptr;
+  }
   /// Has told(user, errno) called once when the event signals, on the thread that signals it. False if it has
   /// signalled: then told is not called. Errors: Unsupported (not a program's event; a host of version 1.0).
   [[nodiscard]] Result<bool> notify(const cw_fence& event, void (*told)(void* user, std::int32_t error),
                                     void* user) const {
-    if (!offers(offsetof(cw_host, fence_notify)) || host_->fence_notify == nullptr) {
+    if (!can_notify()) {
       return Error(Errc::Unsupported, "fence_notify", "this host is older than version 1.1 and cannot tell");
     }
     std::uint32_t added = 0;
