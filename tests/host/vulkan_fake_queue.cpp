@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "host/vulkan_fake_driver.hpp"
+#include "host/vulkan_fake_fences.hpp"
 
 namespace causeway::test {
 namespace {
@@ -19,14 +20,15 @@ namespace {
 struct Payload {
   std::uint64_t value = 0;
   bool timeline = false;
-  bool opaque = false;  ///< may be exported as OPAQUE_FD
+  bool opaque = false;    ///< may be exported as OPAQUE_FD
+  bool borrowed = false;  ///< a sync_file's, until it is waited for
 };
 
 FakeQueue queue;
 std::map<VkSemaphore, std::shared_ptr<Payload>> payloads;
 std::map<ino_t, std::weak_ptr<Payload>> descriptors;  ///< those that were given out as OPAQUE_FD
 std::vector<FakeQueue::Batch> undone;
-std::map<VkCommandPool, int> pools;  ///< their command buffers
+std::map<VkCommandBuffer, VkCommandPool> commands_alive;
 std::uintptr_t last_handle = 0x5000;
 
 std::shared_ptr<Payload> timeline_of(VkSemaphore semaphore) {
@@ -161,6 +163,9 @@ VKAPI_ATTR VkResult VKAPI_CALL import_fd(VkDevice, const VkImportSemaphoreFdInfo
     ::close(info->fd);
   }
   queue.imports += result == VK_SUCCESS ? 1 : 0;
+  if (result == VK_SUCCESS) {
+    payloads.at(info->semaphore)->borrowed = true;
+  }
   return result;
 }
 VKAPI_ATTR VkResult VKAPI_CALL export_fd(VkDevice, const VkSemaphoreGetFdInfoKHR* info, int* out) {
@@ -188,7 +193,26 @@ VKAPI_ATTR VkResult VKAPI_CALL export_fd(VkDevice, const VkSemaphoreGetFdInfoKHR
   }
   return result;
 }
-VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue, std::uint32_t count, const VkSubmitInfo* infos, VkFence) {
+/// What a batch may not be made of.
+void judge(const FakeQueue::Batch& batch) {
+  for (VkCommandBuffer one : batch.commands) {
+    if (!commands_alive.contains(one)) {
+      queue.mistakes.emplace_back(
+          "commands are submitted that were freed (VUID-vkQueueSubmit-pCommandBuffers-parameter)");
+    }
+  }
+  for (const auto& wait : batch.waits) {
+    payloads.at(wait.first)->borrowed = false;
+  }
+  for (const auto& signal : batch.signals) {
+    if (payloads.at(signal.first)->borrowed) {
+      queue.mistakes.emplace_back(
+          "a signal of a semaphore that holds a sync_file (VUID-vkQueueSubmit-pSignalSemaphores-00067)");
+    }
+  }
+}
+VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue, std::uint32_t count, const VkSubmitInfo* infos,
+                                      VkFence fence) {
   const VkResult result = fail(queue.submit_fails);
   for (std::uint32_t i = 0; result == VK_SUCCESS && i < count; ++i) {
     const auto& info = infos[i];
@@ -203,8 +227,13 @@ VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue, std::uint32_t count, const VkSubm
       batch.signals.emplace_back(info.pSignalSemaphores[s],
                                  points != nullptr ? points->pSignalSemaphoreValues[s] : 0);
     }
+    judge(batch);
+    batch.fence = i + 1 == count ? fence : VK_NULL_HANDLE;
     undone.push_back(batch);
     queue.batches.push_back(std::move(batch));
+  }
+  if (result == VK_SUCCESS && fence != VK_NULL_HANDLE) {
+    FakeFences::went_out(fence);
   }
   if (!queue.holds) {
     queue.run();
@@ -215,6 +244,7 @@ VKAPI_ATTR VkResult VKAPI_CALL wait(VkDevice, const VkSemaphoreWaitInfo* info, s
   if (queue.lost) {
     return VK_ERROR_DEVICE_LOST;
   }
+  queue.cpu_waits.emplace_back(info->pSemaphores[0], info->pValues[0]);
   return queue.value(info->pSemaphores[0]) >= info->pValues[0] ? VK_SUCCESS : VK_TIMEOUT;
 }
 VKAPI_ATTR VkResult VKAPI_CALL signal(VkDevice, const VkSemaphoreSignalInfo* info) {
@@ -247,11 +277,11 @@ VKAPI_ATTR VkResult VKAPI_CALL commands(VkDevice, const VkCommandBufferAllocateI
   for (std::uint32_t i = 0; result == VK_SUCCESS && i < info->commandBufferCount; ++i) {
     out[i] = next_handle<VkCommandBuffer>();
     ++queue.command_buffers;
-    ++pools[info->commandPool];
+    commands_alive[out[i]] = info->commandPool;
   }
   return result;
 }
-VKAPI_ATTR void VKAPI_CALL free_commands(VkDevice, VkCommandPool pool, std::uint32_t count,
+VKAPI_ATTR void VKAPI_CALL free_commands(VkDevice, VkCommandPool, std::uint32_t count,
                                          const VkCommandBuffer* which) {
   for (const auto& batch : undone) {
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -261,11 +291,34 @@ VKAPI_ATTR void VKAPI_CALL free_commands(VkDevice, VkCommandPool pool, std::uint
       }
     }
   }
-  queue.command_buffers -= static_cast<int>(count);
-  pools[pool] -= static_cast<int>(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    queue.command_buffers -= static_cast<int>(commands_alive.erase(which[i]));
+  }
+}
+/// Whether a batch that is out is made of commands of this pool.
+bool in_use(VkCommandPool pool) {
+  return std::any_of(undone.begin(), undone.end(), [pool](const FakeQueue::Batch& batch) {
+    return std::any_of(batch.commands.begin(), batch.commands.end(), [pool](VkCommandBuffer one) {
+      const auto found = commands_alive.find(one);
+      return found != commands_alive.end() && found->second == pool;
+    });
+  });
+}
+VKAPI_ATTR VkResult VKAPI_CALL reset_pool(VkDevice, VkCommandPool pool, VkCommandPoolResetFlags) {
+  if (in_use(pool)) {
+    queue.mistakes.emplace_back(
+        "a pool is reset whose commands a batch is made of (VUID-vkResetCommandPool-commandPool-00040)");
+  }
+  return VK_SUCCESS;
 }
 VKAPI_ATTR void VKAPI_CALL destroy_pool(VkDevice, VkCommandPool pool, const VkAllocationCallbacks*) {
-  queue.command_buffers -= std::exchange(pools[pool], 0);
+  if (in_use(pool)) {
+    queue.mistakes.emplace_back(
+        "a pool is destroyed whose commands a batch is made of "
+        "(VUID-vkDestroyCommandPool-commandPool-00041)");
+  }
+  queue.command_buffers -=
+      static_cast<int>(std::erase_if(commands_alive, [pool](const auto& one) { return one.second == pool; }));
 }
 
 template <class Function>
@@ -287,11 +340,12 @@ PFN_vkVoidFunction find(std::string_view name) {
       {"vkAllocateCommandBuffers", plain(&commands)},
       {"vkFreeCommandBuffers", plain(&free_commands)},
       {"vkCreateCommandPool", plain(&create_pool)},
+      {"vkResetCommandPool", plain(&reset_pool)},
       {"vkDestroyCommandPool", plain(&destroy_pool)},
   });
   const auto* found =
       std::find_if(table.begin(), table.end(), [name](const auto& row) { return row.first == name; });
-  return found != table.end() ? found->second : nullptr;
+  return found != table.end() ? found->second : FakeFences::find(name);
 }
 
 }  // namespace
@@ -304,6 +358,9 @@ void FakeQueue::run() {
       if (found != payloads.end()) {
         found->second->value = std::max(found->second->value, point);
       }
+    }
+    if (next->fence != VK_NULL_HANDLE) {
+      FakeFences::is_done(next->fence);
     }
   }
   undone.erase(undone.begin(), next);
@@ -327,7 +384,8 @@ void FakeQueue::reset() {
   payloads.clear();
   descriptors.clear();
   undone.clear();
-  pools.clear();
+  commands_alive.clear();
+  FakeFences::reset();
   FakeDriver::reset();
   FakeDriver::instance().more = &find;
 }

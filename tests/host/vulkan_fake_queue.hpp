@@ -20,6 +20,7 @@ struct FakeQueue {
     std::vector<Point> waits;
     std::vector<VkCommandBuffer> commands;
     std::vector<Point> signals;
+    VkFence fence = VK_NULL_HANDLE;
   };
   std::vector<Batch> batches;  ///< every one that was submitted
   bool holds = false;          ///< batches stay undone until run()
@@ -30,6 +31,7 @@ struct FakeQueue {
   VkResult submit_fails = VK_SUCCESS;
   VkResult commands_fail = VK_SUCCESS;
   VkResult signal_fails = VK_SUCCESS;
+  VkResult fence_wait_fails = VK_SUCCESS;
   bool lost = false;          ///< every call that can answers VK_ERROR_DEVICE_LOST
   bool sync_fd = true;        ///< says that it imports and exports SYNC_FD
   bool exports_none = false;  ///< answers -1: the work is done
@@ -46,6 +48,7 @@ struct FakeQueue {
   int signals = 0;         ///< from the CPU, that succeeded
   int opaque_imports = 0;  ///< that succeeded
   int opaque_exports = 0;
+  std::vector<Point> cpu_waits;       ///< that vkWaitSemaphores was asked for
   std::vector<std::string> mistakes;  ///< of the caller, by the specification
 
   /// What was submitted is done, as far as the timelines that it waits for are there.

@@ -33,6 +33,9 @@ VulkanHost::VulkanHost() : TableHost(uapi::real_syscalls()) {
   };
   table_.fence_wait = [](void* context, const cw_fence*, std::int64_t, cw_error*) -> std::int32_t {
     self_of(context).count_cpu_waits(1);
+    if (self_of(context).while_waiting) {
+      self_of(context).while_waiting();
+    }
     return CW_OK;
   };
 }

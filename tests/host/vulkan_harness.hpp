@@ -8,6 +8,7 @@
 
 #include <causeway/plugin/backend.hpp>
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ inline const cw_backend& vulkan_table() {
 class VulkanHost : public TableHost {
 public:
   VulkanHost();
+  /// Runs while the backend waits for a fence by the host.
+  std::function<void()> while_waiting;
   /// Messages of the validation layer so far, but for its false positives; there are to be none.
   [[nodiscard]] std::vector<std::string> complaints() const;
 };

@@ -24,18 +24,21 @@ Status CallerOrder::attach(AttachmentOrder& order) {
 }
 
 void CallerOrder::detach(AttachmentOrder& order) noexcept {
-  const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < order.turns; ++i) {
-    give_back(order.open[i]);
+    let_go(order, order.open[i]);
   }
   if (order.timeline != nullptr) {  // whose end waits for the caller's submission
     give_up_events(*order.timeline, order.timeline->promised(), "an attachment is detached");
   }
 }
 
-void CallerOrder::give_back(AttachmentOrder::Turn& turn) {
+void CallerOrder::let_go(AttachmentOrder& order, AttachmentOrder::Turn& turn) {
   for (VkSemaphore semaphore : turn.imported) {
-    semaphores_.give_back(semaphore);
+    if (turn.taken) {  // the submission that waits for it may be out
+      semaphores_.in_flight(semaphore, order.timeline, turn.signal.value);
+    } else {
+      semaphores_.discard(semaphore);
+    }
   }
   turn.imported.clear();
 }
@@ -57,7 +60,6 @@ Status CallerOrder::prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn
 }
 
 Status CallerOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) {
-  const std::lock_guard lock(mutex_);
   if (order.turns == order.open.size()) {
     order.open.emplace_back();
   }
@@ -71,7 +73,7 @@ Status CallerOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) 
   for (std::uint32_t i = 0; i < begin.wait_count; ++i) {
     auto wait = wait_for(begin.waits[i], begin.deadline_ns);
     if (!wait) {
-      give_back(turn);
+      let_go(order, turn);
       return std::move(wait.error());
     }
     if (*wait) {
@@ -96,7 +98,6 @@ Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
                              "access, and there is nothing to take",
                              context_.name()));
   }
-  const std::lock_guard lock(mutex_);
   if (order.turns == 0) {
     return Error(Errc::WrongState, "vulkan::turn",
                  "no access has begun on this mapping; begin_access comes first, then the turn, then the "
@@ -133,10 +134,6 @@ Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
 
 Status CallerOrder::publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end) {
   if (order.timeline != nullptr) {
-    for (VkSemaphore semaphore : turn.imported) {
-      semaphores_.in_flight(semaphore, order.timeline, turn.signal.value);
-    }
-    turn.imported.clear();
     timelines_.hold(order.timeline);
     end.signals[0] =
         cw_fence{sizeof(cw_fence), CW_FENCE_DEVICE, -1, 0, order.timeline->handle(), turn.signal.value};
@@ -163,7 +160,6 @@ Status CallerOrder::publish(AttachmentOrder& order, AttachmentOrder::Turn& turn,
 }
 
 Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
-  const std::lock_guard lock(mutex_);
   end.signal_count = 0;
   if (order.turns == 0) {
     return {};
@@ -179,7 +175,7 @@ Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
                           "which (vulkan::turn); what it did may have come too early",
                           turn.waits.size()));
   }
-  give_back(turn);
+  let_go(order, turn);
   // The host takes our signal for the whole, so what the caller gave beside it is waited for; of the same
   // submission it signals with ours.
   for (std::uint32_t i = 0; status && end.signal_count != 0 && i < end.given_count; ++i) {

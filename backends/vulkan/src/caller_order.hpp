@@ -30,7 +30,8 @@ private:
   [[nodiscard]] Status prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn& turn);
   /// Once its submission is out: the signal becomes a fence.
   [[nodiscard]] Status publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end);
-  void give_back(AttachmentOrder::Turn& turn);
+  /// Of the semaphores that it was to wait for.
+  void let_go(AttachmentOrder& order, AttachmentOrder::Turn& turn);
 };
 
 }  // namespace causeway::vulkan_backend

@@ -155,7 +155,9 @@ protected:
   PeerTimelines peers_;
   EventPoints events_;
   PendingEvents pending_events_;  ///< that this queue, or one whose points it waits for, may still wait for
-  std::mutex mutex_;  ///< semaphores_, batches_ and what a kind adds: fence_export comes from any thread
+  /// batches_ and what a kind adds: fence_export comes from any thread. Where there are timelines nobody
+  /// waits with it held, since asking for a fence's state takes it.
+  std::mutex mutex_;
   SemaphorePool semaphores_;
 
 private:

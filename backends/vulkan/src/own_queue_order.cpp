@@ -11,11 +11,14 @@
 #include "vk_error.hpp"
 
 namespace causeway::vulkan_backend {
+namespace {
+
+constexpr std::int64_t kIdleMomentNs = 1'000'000;
+
+}  // namespace
+
 OwnQueueOrder::~OwnQueueOrder() {
   drain();
-  if (fence_ != VK_NULL_HANDLE) {
-    context_.api.DestroyFence(context_.device, fence_, nullptr);
-  }
   if (pool_ != VK_NULL_HANDLE) {
     context_.api.DestroyCommandPool(context_.device, pool_, nullptr);
   }
@@ -24,7 +27,7 @@ OwnQueueOrder::~OwnQueueOrder() {
 Status OwnQueueOrder::prepare() {
   const VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, nullptr, 0,
                                      context_.queue_family};
-  VkResult result = context_.api.CreateCommandPool(context_.device, &pool, nullptr, &pool_);
+  const VkResult result = context_.api.CreateCommandPool(context_.device, &pool, nullptr, &pool_);
   if (result != VK_SUCCESS) {
     pool_ = VK_NULL_HANDLE;
     return vk_error("vkCreateCommandPool", result, "preparing commands for transfers of ownership");
@@ -40,13 +43,7 @@ Status OwnQueueOrder::prepare() {
   context_.host.log(
       CW_LOG_WARNING,
       fmt::format("{} has no timeline semaphores: the CPU waits at the end of each access", context_.name()));
-  const VkFenceCreateInfo fence{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO, nullptr, 0};
-  result = context_.api.CreateFence(context_.device, &fence, nullptr, &fence_);
-  if (result != VK_SUCCESS) {
-    fence_ = VK_NULL_HANDLE;
-    return vk_error("vkCreateFence", result, "preparing the end of accesses");
-  }
-  return {};
+  return fence_.prepare(now_ns(), "preparing the end of accesses");
 }
 
 Status OwnQueueOrder::attach(AttachmentOrder& order) {
@@ -62,13 +59,20 @@ void OwnQueueOrder::detach(AttachmentOrder& order) noexcept {
   // The host waits for the fences of an attachment before it detaches it. What an access left behind that
   // never came to its end is waited for here (VUID-vkFreeCommandBuffers-pCommandBuffers-00047).
   if (timeline_ != nullptr) {
+    std::uint64_t point = order.last_point;
     {
       const std::lock_guard lock(mutex_);
-      static_cast<void>(submit_ends(VK_NULL_HANDLE, "ending an access"));
+      if (auto status = submit_ends(VK_NULL_HANDLE, "ending an access"); !status) {
+        // The next submission tries again, and its commands are gone by then.
+        std::erase(releases_, order.commands.release());
+        context_.host.log(CW_LOG_ERROR, "memory was not given back to other devices before its detach: " +
+                                            status.error().message());
+        point = std::min(point, submitted());
+      }
     }
-    give_up_events(*timeline_, order.last_point, "an attachment is detached");
-    static_cast<void>(timeline_->wait(order.last_point, now_ns() + kEndPatienceNs));
-  } else if (order.turns != 0) {
+    give_up_events(*timeline_, point, "an attachment is detached");
+    static_cast<void>(timeline_->wait(point, now_ns() + kEndPatienceNs));
+  } else if (order.turns != 0 || fence_.out()) {
     drain();
   }
 }
@@ -77,11 +81,17 @@ void OwnQueueOrder::drain() noexcept {
   const std::lock_guard lock(mutex_);
   if (timeline_ != nullptr) {
     static_cast<void>(submit_ends(VK_NULL_HANDLE, "ending accesses"));
-    give_up_events(*timeline_, timeline_->promised(), "the device is closed");
-    static_cast<void>(timeline_->wait(timeline_->promised(), now_ns() + kEndPatienceNs));
-  } else if (fence_ != VK_NULL_HANDLE) {
-    batch_.clear();
-    static_cast<void>(submit_and_wait({}));  // a device that was lost has nothing to wait for
+    give_up_events(*timeline_, submitted(), "the device is closed");
+    static_cast<void>(timeline_->wait(submitted(), now_ns() + kEndPatienceNs));
+    if (ends_pending_) {  // it could not be submitted, and nobody will come back to it
+      timeline_->promise(submitted());
+      ends_pending_ = false;
+    }
+  } else if (fence_.get() != VK_NULL_HANDLE) {
+    const std::int64_t deadline = now_ns() + kEndPatienceNs;
+    // A device that was lost has nothing to wait for.
+    static_cast<void>(submit_and_wait(Batch(), {}, deadline, "ending accesses"));
+    fence_.settle(deadline);
   }
 }
 
@@ -105,20 +115,20 @@ Status OwnQueueOrder::gather(const cw_fence* fences, std::uint32_t count, std::i
 
 void OwnQueueOrder::drop_imported() {
   for (VkSemaphore semaphore : batch_.imported) {
-    semaphores_.give_back(semaphore);  // the next import replaces what it holds
+    semaphores_.discard(semaphore);
   }
   batch_.imported.clear();
 }
 
-Status OwnQueueOrder::submit_next(std::span<const VkCommandBuffer> commands, std::string_view attempt) {
+Status OwnQueueOrder::submit_next(Batch& batch, std::span<const VkCommandBuffer> commands,
+                                  std::string_view attempt) {
   const std::uint64_t point = timeline_->promised() + 1;
-  batch_.signal(timeline_->semaphore(), point);
-  if (auto status = submit(batch_, commands, VK_NULL_HANDLE, attempt); !status) {
-    drop_imported();
+  batch.signal(timeline_->semaphore(), point);
+  if (auto status = submit(batch, commands, VK_NULL_HANDLE, attempt); !status) {
     return status;
   }
   timeline_->promise(point);
-  for (VkSemaphore semaphore : batch_.imported) {
+  for (VkSemaphore semaphore : batch.imported) {
     semaphores_.in_flight(semaphore, timeline_, point);
   }
   return {};
@@ -157,10 +167,10 @@ bool OwnQueueOrder::waits_for_itself_only() const noexcept {
 }
 
 Status OwnQueueOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) {
-  const std::lock_guard lock(mutex_);
   if (auto status = gather(begin.waits, begin.wait_count, begin.deadline_ns); !status) {
     return status;
   }
+  const std::lock_guard lock(mutex_);
   const bool acquires = order.turns == 0 && !order.owned;
   const VkCommandBuffer taking_over = order.commands.acquire((begin.flags & CW_ACCESS_NO_CONTENT) != 0);
   constexpr auto kAttempt = "submitting what an access waits for";
@@ -173,15 +183,12 @@ Status OwnQueueOrder::begin(AttachmentOrder& order, const cw_access_begin& begin
     const std::span<const VkCommandBuffer> commands(acquire.data(), acquires ? 1 : 0);
     status = timeline_ == nullptr ? submit(batch_, commands, VK_NULL_HANDLE, kAttempt)
                                   : submit_ends(VK_NULL_HANDLE, kAttempt);
-    if (timeline_ != nullptr) {
-      if (!status) {
-        drop_imported();
-      } else {
-        status = submit_next(commands, kAttempt);
-      }
+    if (timeline_ != nullptr && status) {
+      status = submit_next(batch_, commands, kAttempt);
     }
   }
   if (!status) {
+    drop_imported();
     return status;
   }
   if (acquires || !batch_.waits.empty()) {
@@ -193,25 +200,28 @@ Status OwnQueueOrder::begin(AttachmentOrder& order, const cw_access_begin& begin
 }
 
 Status OwnQueueOrder::end(AttachmentOrder& order, cw_access_end& end) {
-  const std::lock_guard lock(mutex_);
   end.signal_count = 0;
   order.turns -= order.turns > 0 ? 1 : 0;
   if (auto status = gather(end.given, end.given_count, now_ns() + kEndPatienceNs); !status) {
     return status;
   }
+  const std::lock_guard lock(mutex_);
   const bool releases = order.turns == 0 && order.owned && !order.kept;
   if (timeline_ == nullptr) {
     const std::array<VkCommandBuffer, 1> release{releases ? order.commands.release() : VK_NULL_HANDLE};
-    auto status = submit_and_wait(std::span(release.data(), releases ? 1 : 0));
+    context_.host.count(CW_COUNT_CPU_WAITS, 1);
+    auto status = submit_and_wait(batch_, std::span(release.data(), releases ? 1 : 0),
+                                  now_ns() + kEndPatienceNs, "ending an access");
     order.owned = order.owned && !(status && releases);
     return status;
   }
   if (!batch_.waits.empty()) {  // what the caller submitted elsewhere comes before the release
-    if (auto status = submit_ends(VK_NULL_HANDLE, "submitting the end of an access"); !status) {
-      drop_imported();
-      return status;
+    auto status = submit_ends(VK_NULL_HANDLE, "submitting the end of an access");
+    if (status) {
+      status = submit_next(batch_, {}, "waiting for what an access's caller submitted");
     }
-    if (auto status = submit_next({}, "waiting for what an access's caller submitted"); !status) {
+    if (!status) {
+      drop_imported();
       return status;
     }
   }
@@ -231,21 +241,16 @@ Status OwnQueueOrder::end(AttachmentOrder& order, cw_access_end& end) {
   return {};
 }
 
-Status OwnQueueOrder::submit_and_wait(std::span<const VkCommandBuffer> commands) {
-  VkResult result = context_.api.ResetFences(context_.device, 1, &fence_);
-  if (result != VK_SUCCESS) {
-    return vk_error("vkResetFences", result, "ending an access");
-  }
-  if (auto status = submit(batch_, commands, fence_, "submitting the end of an access"); !status) {
+Status OwnQueueOrder::submit_and_wait(const Batch& batch, std::span<const VkCommandBuffer> commands,
+                                      std::int64_t deadline_ns, std::string_view attempt) {
+  if (auto status = fence_.prepare(deadline_ns, attempt); !status) {
     return status;
   }
-  context_.host.count(CW_COUNT_CPU_WAITS, 1);
-  result = context_.api.WaitForFences(context_.device, 1, &fence_, VK_TRUE,
-                                      static_cast<std::uint64_t>(kEndPatienceNs));
-  if (result != VK_SUCCESS) {
-    return vk_error("vkWaitForFences", result, "waiting for the device at the end of an access");
+  if (auto status = submit(batch, commands, fence_.get(), attempt); !status) {
+    return status;
   }
-  return {};
+  fence_.went_out();
+  return fence_.wait(deadline_ns, attempt);
 }
 
 Status OwnQueueOrder::take_turn(AttachmentOrder&, cw_vulkan_turn_v1&) {
@@ -256,10 +261,13 @@ Status OwnQueueOrder::take_turn(AttachmentOrder&, cw_vulkan_turn_v1&) {
 }
 
 Status OwnQueueOrder::wait_idle(std::int64_t deadline_ns) {
+  constexpr std::string_view kAttempt = "waiting for the device to be idle";
+  // An empty batch takes an idle device a moment, too: without it, who asks without waiting would never
+  // learn.
+  deadline_ns = std::max(deadline_ns, now_ns() + kIdleMomentNs);
   if (timeline_ == nullptr) {
     const std::lock_guard lock(mutex_);
-    batch_.clear();
-    return submit_and_wait({});
+    return submit_and_wait(Batch(), {}, deadline_ns, kAttempt);
   }
   std::uint64_t point = 0;
   {
@@ -270,11 +278,11 @@ Status OwnQueueOrder::wait_idle(std::int64_t deadline_ns) {
       return there.error();
     }
     if (*there || idle_point_ != timeline_->promised()) {
-      if (auto status = submit_ends(VK_NULL_HANDLE, "waiting for the device to be idle"); !status) {
+      if (auto status = submit_ends(VK_NULL_HANDLE, kAttempt); !status) {
         return status;
       }
-      batch_.clear();
-      if (auto status = submit_next({}, "waiting for the device to be idle"); !status) {
+      Batch empty;
+      if (auto status = submit_next(empty, {}, kAttempt); !status) {
         return status;
       }
       idle_point_ = timeline_->promised();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "batch_fence.hpp"
 #include "order.hpp"
 
 namespace causeway::vulkan_backend {
@@ -16,7 +17,7 @@ namespace causeway::vulkan_backend {
 /// A device without timeline semaphores does the same with a VkFence, which end_access waits for: counted.
 class OwnQueueOrder final : public Order {
 public:
-  using Order::Order;
+  explicit OwnQueueOrder(const Context& context) : Order(context), fence_(context) {}
   ~OwnQueueOrder() override;
   /// Errors: OutOfMemory, DeviceLost.
   [[nodiscard]] Status prepare();
@@ -30,23 +31,31 @@ public:
 
 private:
   [[nodiscard]] bool waits_by_semaphore() const noexcept override { return context_.timeline; }
+  /// Into batch_. Not under mutex_: the CPU may have to wait for some of them.
   [[nodiscard]] Status gather(const cw_fence* fences, std::uint32_t count, std::int64_t deadline_ns);
-  /// Submits batch_ and signals the next point of the timeline.
-  [[nodiscard]] Status submit_next(std::span<const VkCommandBuffer> commands, std::string_view attempt);
+  /// Submits the batch and signals the next point of the timeline.
+  [[nodiscard]] Status submit_next(Batch& batch, std::span<const VkCommandBuffer> commands,
+                                   std::string_view attempt);
   [[nodiscard]] Status flush_locked(const cw_fence& fence) override;
   /// Submits the ends that were put off, and then more commands.
   [[nodiscard]] Status submit_ends(VkCommandBuffer more, std::string_view attempt);
   /// Whether batch_ waits for nothing but what was submitted here before.
   [[nodiscard]] bool waits_for_itself_only() const noexcept;
-  [[nodiscard]] Status submit_and_wait(std::span<const VkCommandBuffer> commands);
+  /// Without timelines: submits the batch, once the one before it is done, and waits for it.
+  [[nodiscard]] Status submit_and_wait(const Batch& batch, std::span<const VkCommandBuffer> commands,
+                                       std::int64_t deadline_ns, std::string_view attempt);
+  /// The last point that was submitted.
+  [[nodiscard]] std::uint64_t submitted() const noexcept {
+    return timeline_->promised() - (ends_pending_ ? 1 : 0);
+  }
   void drop_imported();
   /// What was submitted here is done, or the device hangs.
   void drain() noexcept;
 
   VkCommandPool pool_ = VK_NULL_HANDLE;
-  VkFence fence_ = VK_NULL_HANDLE;  ///< without timelines alone
+  BatchFence fence_;  ///< without timelines alone
   std::shared_ptr<Timeline> timeline_;
-  Batch batch_;
+  Batch batch_;                   ///< of the begin or end that runs
   std::uint64_t idle_point_ = 0;  ///< wait_idle waits for it
 
   /// Ends that were put off: their releases, and the point that stands for all of them.

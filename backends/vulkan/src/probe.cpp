@@ -2,6 +2,7 @@
 #include "probe.hpp"
 
 #include <cstring>
+#include <string_view>
 
 #include "time_left.hpp"
 #include "vk_error.hpp"
@@ -10,7 +11,8 @@ namespace causeway::vulkan_backend {
 namespace {
 
 constexpr VkDeviceSize kStagingSize = 256;  // a probe has at most 64 bytes
-constexpr std::uint64_t kLastWait = 30'000'000'000;
+constexpr std::int64_t kLastWait = 30'000'000'000;
+constexpr std::string_view kWaiting = "waiting for a probe's copy on the device";
 
 VkBufferMemoryBarrier barrier(VkBuffer buffer, const cw_probe& probe) noexcept {
   VkBufferMemoryBarrier made{VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER};
@@ -23,18 +25,13 @@ VkBufferMemoryBarrier barrier(VkBuffer buffer, const cw_probe& probe) noexcept {
 }  // namespace
 
 void Prober::settle() noexcept {
-  if (running_) {
-    running_ = context_.api.WaitForFences(context_.device, 1, &fence_, VK_TRUE, kLastWait) == VK_TIMEOUT;
-  }
+  fence_.settle(now_ns() + kLastWait);
 }
 
 Prober::~Prober() {
   settle();
   if (staging_ != VK_NULL_HANDLE) {
     context_.api.DestroyBuffer(context_.device, staging_, nullptr);
-  }
-  if (fence_ != VK_NULL_HANDLE) {
-    context_.api.DestroyFence(context_.device, fence_, nullptr);
   }
   if (pool_ != VK_NULL_HANDLE) {
     context_.api.DestroyCommandPool(context_.device, pool_, nullptr);
@@ -93,10 +90,9 @@ Status Prober::make_staging() {
 }
 
 Status Prober::prepare(std::int64_t deadline_ns) {
-  if (running_) {  // a probe that timed out
-    if (auto status = wait(deadline_ns); !status) {
-      return status;
-    }
+  // One that timed out comes first.
+  if (auto status = fence_.prepare(deadline_ns, kWaiting); !status) {
+    return status;
   }
   const auto& api = context_.api;
   VkResult result = VK_SUCCESS;
@@ -111,11 +107,6 @@ Status Prober::prepare(std::int64_t deadline_ns) {
                                            VK_COMMAND_BUFFER_LEVEL_PRIMARY, 1};
     result = api.AllocateCommandBuffers(context_.device, &info, &commands_);
     commands_ = result == VK_SUCCESS ? commands_ : VK_NULL_HANDLE;
-  }
-  if (result == VK_SUCCESS && fence_ == VK_NULL_HANDLE) {
-    const VkFenceCreateInfo info{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO, nullptr, 0};
-    result = api.CreateFence(context_.device, &info, nullptr, &fence_);
-    fence_ = result == VK_SUCCESS ? fence_ : VK_NULL_HANDLE;
   }
   if (result != VK_SUCCESS) {
     return vk_error("vkCreateCommandPool", result, "preparing commands for a probe");
@@ -165,29 +156,18 @@ Status Prober::finish(VkBuffer buffer, const cw_probe& probe, VkAccessFlags acce
   if (result != VK_SUCCESS) {
     return vk_error("vkEndCommandBuffer", result, "recording a probe");
   }
-  result = api.ResetFences(context_.device, 1, &fence_);
   VkSubmitInfo submit{VK_STRUCTURE_TYPE_SUBMIT_INFO};
   submit.commandBufferCount = 1;
   submit.pCommandBuffers = &commands_;
-  if (result == VK_SUCCESS) {
+  {
     const QueueLock lock(context_);
-    result = api.QueueSubmit(context_.queue, 1, &submit, fence_);
+    result = api.QueueSubmit(context_.queue, 1, &submit, fence_.get());
   }
   if (result != VK_SUCCESS) {
     return vk_error("vkQueueSubmit", result, "submitting a probe");
   }
-  running_ = true;
-  return wait(probe.deadline_ns);
-}
-
-Status Prober::wait(std::int64_t deadline_ns) {
-  const VkResult result =
-      context_.api.WaitForFences(context_.device, 1, &fence_, VK_TRUE, left_ns(deadline_ns));
-  running_ = result == VK_TIMEOUT;
-  if (result != VK_SUCCESS) {
-    return vk_error("vkWaitForFences", result, "waiting for a probe's copy on the device");
-  }
-  return {};
+  fence_.went_out();
+  return fence_.wait(probe.deadline_ns, kWaiting);
 }
 
 Status Prober::write(VkBuffer buffer, const cw_probe& probe) {

@@ -6,6 +6,7 @@
 #include <causeway/plugin/backend_abi.h>
 #include <causeway/result.hpp>
 
+#include "batch_fence.hpp"
 #include "context.hpp"
 #include "import_memory.hpp"
 
@@ -18,7 +19,7 @@ namespace causeway::vulkan_backend {
 /// Threads: thread-bound.
 class Prober {
 public:
-  explicit Prober(const Context& context) noexcept : context_(context) {}
+  explicit Prober(const Context& context) noexcept : context_(context), fence_(context) {}
   Prober(const Prober&) = delete;
   Prober& operator=(const Prober&) = delete;
   ~Prober();
@@ -35,16 +36,14 @@ private:
   [[nodiscard]] Status make_staging();
   [[nodiscard]] Status begin(VkBuffer buffer, const cw_probe& probe, VkAccessFlags access);
   [[nodiscard]] Status finish(VkBuffer buffer, const cw_probe& probe, VkAccessFlags access);
-  [[nodiscard]] Status wait(std::int64_t deadline_ns);
 
   const Context& context_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
   VkCommandBuffer commands_ = VK_NULL_HANDLE;
-  VkFence fence_ = VK_NULL_HANDLE;
+  BatchFence fence_;
   VkBuffer staging_ = VK_NULL_HANDLE;
   Memory staging_memory_;
   void* staging_address_ = nullptr;
-  bool running_ = false;  ///< submitted, and not seen to be done
 };
 
 }  // namespace causeway::vulkan_backend

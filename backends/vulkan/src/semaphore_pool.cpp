@@ -13,15 +13,16 @@
 namespace causeway::vulkan_backend {
 
 SemaphorePool::~SemaphorePool() {
+  const std::int64_t deadline = now_ns() + kEndPatienceNs;  // for all of them
   for (const auto& flight : flights_) {
-    static_cast<void>(flight.timeline->wait(flight.point, now_ns() + kEndPatienceNs));
+    static_cast<void>(flight.timeline->wait(flight.point, deadline));
   }
   for (VkSemaphore semaphore : all_) {
     context_.api.DestroySemaphore(context_.device, semaphore, nullptr);
   }
 }
 
-void SemaphorePool::land() {
+void SemaphorePool::land_locked() {
   std::erase_if(flights_, [this](const Flight& flight) {
     const auto there = flight.timeline->reached(flight.point);
     if (!there || !*there) {
@@ -33,8 +34,9 @@ void SemaphorePool::land() {
 }
 
 Result<VkSemaphore> SemaphorePool::take() {
+  const std::lock_guard lock(mutex_);
   if (free_.empty()) {
-    land();
+    land_locked();
   }
   if (!free_.empty()) {
     VkSemaphore semaphore = free_.back();
@@ -83,7 +85,7 @@ Result<VkSemaphore> SemaphorePool::import(BorrowedFd sync_file) {
     static_cast<void>(given.release());  // the driver's now
     return semaphore;
   }
-  give_back(*semaphore);
+  give_back(*semaphore);  // a failed import leaves it as it was
   const auto habit = context_.semaphore_habit.after(result);
   if (habit != FdHabit::Answer::Leaves) {
     if (habit == FdHabit::Answer::Unknown) {
@@ -100,11 +102,19 @@ Result<VkSemaphore> SemaphorePool::import(BorrowedFd sync_file) {
 
 void SemaphorePool::in_flight(VkSemaphore semaphore, std::shared_ptr<Timeline> timeline,
                               std::uint64_t point) {
+  const std::lock_guard lock(mutex_);
   flights_.push_back({semaphore, std::move(timeline), point});
 }
 
 void SemaphorePool::give_back(VkSemaphore semaphore) {
+  const std::lock_guard lock(mutex_);
   free_.push_back(semaphore);
+}
+
+void SemaphorePool::discard(VkSemaphore semaphore) {
+  const std::lock_guard lock(mutex_);
+  std::erase(all_, semaphore);
+  context_.api.DestroySemaphore(context_.device, semaphore, nullptr);
 }
 
 }  // namespace causeway::vulkan_backend

@@ -7,6 +7,7 @@
 #include <causeway/result.hpp>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "context.hpp"
@@ -18,7 +19,7 @@ namespace causeway::vulkan_backend {
 /// batch that waits for it or signals it is done (VUID-vkImportSemaphoreFdKHR-semaphore-01142), which a point
 /// of a timeline tells.
 ///
-/// Threads: externally synchronized by the owner.
+/// Threads: thread-safe.
 class SemaphorePool {
 public:
   explicit SemaphorePool(const Context& context) noexcept : context_(context) {}
@@ -34,8 +35,12 @@ public:
   [[nodiscard]] Result<VkSemaphore> take();
   /// Once the timeline is at the point, it is free.
   void in_flight(VkSemaphore semaphore, std::shared_ptr<Timeline> timeline, std::uint64_t point);
-  /// One that no batch uses, or whose signal was exported.
+  /// One that no batch uses and that holds nothing, or whose signal was exported.
   void give_back(VkSemaphore semaphore);
+  /// An imported one that no batch was to wait for after all. It is destroyed, since it holds what was
+  /// imported until it is waited for: a signal of it would be the signal of somebody else's fence
+  /// (VUID-vkQueueSubmit-pSignalSemaphores-00067).
+  void discard(VkSemaphore semaphore);
 
 private:
   struct Flight {
@@ -43,9 +48,10 @@ private:
     std::shared_ptr<Timeline> timeline;
     std::uint64_t point;
   };
-  void land();
+  void land_locked();
 
   const Context& context_;
+  std::mutex mutex_;  // guards what follows
   std::vector<VkSemaphore> all_;
   std::vector<VkSemaphore> free_;
   std::vector<Flight> flights_;
