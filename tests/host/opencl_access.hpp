@@ -3,9 +3,10 @@
 
 // A device of the fake driver with memory attached, ready for an access.
 #include <gmock/gmock.h>
-#include <poll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "host/opencl_fake.hpp"

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accesses with fences: what comes out at their end.
+#include <poll.h>
+
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "host/opencl_access.hpp"
 

@@ -236,9 +236,10 @@ Status Device::end_access(Attachment& attachment, cw_access_end& end) {
 
 Status Device::end_with(Attachment& attachment, cl_event event) {
   cl_command_queue queue = nullptr;
+  constexpr std::size_t kHandle = sizeof(queue);  // NOLINT(bugprone-sizeof-expression): the handle itself
   const auto& api = context_->api;
   if (event == nullptr ||
-      api.GetEventInfo(event, CL_EVENT_COMMAND_QUEUE, sizeof(queue), &queue, nullptr) != CL_SUCCESS ||
+      api.GetEventInfo(event, CL_EVENT_COMMAND_QUEUE, kHandle, &queue, nullptr) != CL_SUCCESS ||
       queue != context_->queue.get()) {
     return Error(
         Errc::InvalidArgument, "opencl::end_with",
