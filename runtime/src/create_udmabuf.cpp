@@ -103,6 +103,7 @@ Result<DmaBuf> Runtime::create_udmabuf(std::span<const DmaBufRange> ranges, std:
     return std::move(buffer.error());
   }
   (*buffer)->mark_shared_pages();
+  (*buffer)->note_content();  // whatever the ranges hold
   return DmaBuf(std::move(*buffer));
 }
 

@@ -174,7 +174,7 @@ TEST_F(OpenclAccess, WorkThatFailedIsToldByItsFence) {
     return outcome.status;
   };
   cw_fence exported{};
-  EXPECT_EQ(failed(CL_MEM_OBJECT_ALLOCATION_FAILURE, exported), CW_OUT_OF_MEMORY);
+  EXPECT_EQ(failed(CL_MEM_OBJECT_ALLOCATION_FAILURE, exported), CW_IO);
   EXPECT_EQ(host_.error_of(exported), EIO);
   EXPECT_EQ(failed(CL_DEVICE_NOT_AVAILABLE, exported), CW_DEVICE_LOST);
   EXPECT_EQ(host_.error_of(exported), ENODEV);

@@ -82,6 +82,7 @@ public:
   void unmap(Attachment& /*attachment*/) {}
 
   Status begin_access(Attachment& /*attachment*/, const cw_access_begin& begin) {
+    last_flags_ = begin.flags;
     for (const auto& fence : std::span(begin.waits, begin.wait_count)) {
       ++waits_taken_;
       if (auto taken = take_wait(fence); !taken) {
@@ -94,6 +95,10 @@ public:
   Status end_access(Attachment& /*attachment*/, cw_access_end& end) {
     std::unique_lock lock(mutex_);
     waits_.clear();
+    if (std::exchange(end_fails_, false)) {
+      submitted_since_begin_ = false;
+      return Error(Errc::Busy, "end_access", "the test queue was told to fail here");
+    }
     if (!submitted_since_begin_ || has("fences=none")) {
       submitted_since_begin_ = false;
       return {};
@@ -118,6 +123,9 @@ public:
 
   Status fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
     std::unique_lock lock(mutex_);
+    if (std::exchange(question_refused_, false)) {
+      return Error(Errc::OutOfMemory, "fence_wait", "the test queue was told not to answer");
+    }
     const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(deadline_ns)};
     const auto passed = [&] { return done_ >= fence.value; };
     if (!passed() &&
@@ -173,6 +181,15 @@ public:
     const std::lock_guard lock(mutex_);
     return submitted_ - done_;
   }
+  void fail_next_end() override {
+    const std::lock_guard lock(mutex_);
+    end_fails_ = true;
+  }
+  void refuse_next_question() override {
+    const std::lock_guard lock(mutex_);
+    question_refused_ = true;
+  }
+  [[nodiscard]] std::uint32_t last_flags() const override { return last_flags_; }
   [[nodiscard]] std::size_t waits_taken() const override { return waits_taken_; }
   [[nodiscard]] std::size_t exports() const override { return exports_; }
 
@@ -340,6 +357,9 @@ private:
   std::deque<Job> jobs_;
   std::uint64_t submitted_ = 0;
   std::uint64_t done_ = 0;
+  bool end_fails_ = false;
+  bool question_refused_ = false;
+  std::atomic<std::uint32_t> last_flags_{0};
   bool submitted_since_begin_ = false;
   bool ending_ = false;
   std::vector<std::pair<std::uint64_t, int>> failed_;

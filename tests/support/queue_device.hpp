@@ -39,6 +39,13 @@ public:
   [[nodiscard]] virtual std::size_t waits_taken() const = 0;
   [[nodiscard]] virtual std::size_t exports() const = 0;
 
+  /// The next end of an access fails, though what was submitted is still to run.
+  virtual void fail_next_end() = 0;
+  /// The next question about one of its fences cannot be asked, for want of memory.
+  virtual void refuse_next_question() = 0;
+  /// cw_access_begin.flags of the access that began last.
+  [[nodiscard]] virtual std::uint32_t last_flags() const = 0;
+
 protected:
   ~QueueDevice() = default;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Deferred storage: settled at the first need, for all who are attached; moved only while nothing holds it.
+#include <array>
 #include <cstring>
 
 #include "core/runtime_state.hpp"
@@ -98,6 +99,32 @@ TEST_F(CoreDeferred, NothingThatHoldsItLetsItMove) {
   }
   auto buffer = this->buffer();
   EXPECT_TRUE(fails_with(buffer.move_to("memfd"), Errc::Unsupported, {"stays where it is"}));
+}
+
+// What was imported of the former place is no import of the new one.
+TEST_F(CoreDeferred, AnAttachmentThatWasMappedBeforeTheMoveSeesTheNewPlace) {
+  auto buffer = deferred();
+  const auto device = open("dma");
+  auto before = must(buffer.attach(device, Usage::ReadWrite));
+  { const auto mapping = must(before.map(Direction::Bidirectional)); }
+  auto settled = must(buffer.attach(device, Usage::ReadWrite));
+  ASSERT_TRUE(buffer.move_to(kSystem));
+  for (auto* attachment : {&before, &settled}) {
+    const auto mapping = must(attachment->map(Direction::Bidirectional));
+    EXPECT_EQ(mapping.verdict(), AliasVerdict::Aliased);
+    {
+      const auto cpu = must(buffer.map_cpu());
+      auto access = must(cpu.begin(Usage::Write, soon()));
+      access.bytes()[0] = std::byte{0x5a};
+      ASSERT_TRUE(access.end());
+    }
+    const auto& view = *static_cast<const DmaView*>(mapping.native(kDmaView));
+    std::array<std::byte, 1> seen{};
+    auto turn = must(mapping.begin_access(Usage::Read, soon()));
+    EXPECT_TRUE(view.read(0, 0, seen));
+    EXPECT_TRUE(turn.end());
+    EXPECT_EQ(seen[0], std::byte{0x5a});
+  }
 }
 
 TEST_F(CoreDeferred, MoveThatFailsLeavesItWhereItWas) {

@@ -3,6 +3,7 @@
 // Turns of devices that work later: who waits for whom, and by what means.
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <thread>
 
 #include "unit/core_queue_harness.hpp"
@@ -170,6 +171,9 @@ TEST_F(CoreDeviceTurn, EndNeverLosesAFence) {
   for (const int failure : {EMFILE, ENOMEM}) {
     std::size_t ends = 0;
     for_each_failing_call(failure, [&](const std::string& failing) {
+      // A mapping whose fence could not be asked is kept until the runtime next looks.
+      const std::unique_ptr<Runtime, void (*)(Runtime*)> last(&runtime(),
+                                                              [](Runtime* on) { on->dispatch(); });
       const auto submission = kernel.make_fence();
       const UniqueFd file(kernel.sync_file(submission));
       const auto fence = Fence::from_sync_file(runtime(), file.borrow());

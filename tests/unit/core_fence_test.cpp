@@ -262,6 +262,10 @@ TEST_F(CoreFence, MergeRefusesBothWorlds) {
   const auto work = kernel.make_fence();
   const std::array mixed{event.fence(), import(work)};
   EXPECT_TRUE(fails_with(Fence::merge(mixed), Errc::Unsupported, {"list"}));
+  // Nobody would tell the whole when another process signals its part.
+  const auto crossing = must(event.fence().dup_event());
+  const std::array remote{event.fence(), must(Fence::from_event(runtime(), crossing.borrow()))};
+  EXPECT_TRUE(fails_with(Fence::merge(remote), Errc::Unsupported, {"another process", "list"}));
   const std::array none{Fence()};
   EXPECT_TRUE(fails_with(Fence::merge(none), Errc::InvalidArgument));
   kernel.signal(work);

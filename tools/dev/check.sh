@@ -5,11 +5,15 @@
 cmd_check() {
     [ $# -eq 0 ] || usage_error "check takes no arguments."
     need setup setup
-    local failed=() part
+    local failed=() part status
     for part in format shell tidy asan-ubsan tsan; do
         step "Check: $part"
-        # In a subshell, so that one part's end is not the others'.
-        (set -e; check_part "$part") || failed+=("$part")
+        # In a subshell, so that one part's end is not the others'. Not before a ||, where bash ignores set -e.
+        set +e
+        (set -e; check_part "$part")
+        status=$?
+        set -e
+        [ "$status" -eq 0 ] || failed+=("$part")
     done
     [ ${#failed[@]} -eq 0 ] || fail "these checks failed: ${failed[*]}."
     step "All checks passed"

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
@@ -182,7 +183,10 @@ Result<bool> is_done(const Context& context, cl_event event, std::string_view wh
     return context.error("clGetEventInfo", result, what);
   }
   if (state < 0) {
-    return context.error("the command", state, what);
+    auto failure = context.error("the command", state, what);
+    // Of the work, and for good: being out of memory is for who could not ask (backend_abi.h, fence_wait).
+    return failure.code() == Errc::DeviceLost ? std::move(failure)
+                                              : Error(Errc::Io, "the command", failure.detail(), EIO);
   }
   return state == CL_COMPLETE;
 }

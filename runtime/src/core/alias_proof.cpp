@@ -303,6 +303,22 @@ Result<AliasVerdict> Proof::run_producer() {
   return overwritten == spots_.size() ? AliasVerdict::Aliased : AliasVerdict::Unknown;
 }
 
+/// Whose turn has ended may still be at work: what it writes must neither overwrite the numbers nor be
+/// overwritten by the bytes that are put back.
+Status wait_until_idle(const FrameState& frame) {
+  const auto deadline = Deadline::in(kPatience);
+  for (BufferState* buffer : frame.in_order()) {
+    auto idle = buffer->wait_for_fences(Usage::Write, deadline);
+    if (idle) {
+      idle = buffer->pay_all_debts(deadline);
+    }
+    if (!idle) {
+      return idle;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<AliasVerdict> prove_alias(AttachmentState& attachment) {
@@ -313,13 +329,18 @@ Result<AliasVerdict> prove_alias(AttachmentState& attachment) {
   if (!can_be_asked || attachment.imported_read_only()) {
     return AliasVerdict::Unknown;
   }
+  constexpr auto kForItself = "the alias proof needs the buffer for itself";
   if (auto begun = frame.take_turns(Usage::ReadWrite, Deadline::in(kPatience)); !begun) {
-    return std::move(begun.error()).within("the alias proof needs the buffer for itself");
+    return std::move(begun.error()).within(kForItself);
   }
   Proof proof(attachment);
   Result<AliasVerdict> verdict = AliasVerdict::Unknown;
   if (proof.has_spots()) {
-    verdict = producer ? proof.run_producer() : proof.run();
+    if (auto idle = wait_until_idle(frame); !idle) {
+      verdict = std::move(idle.error()).within(kForItself);
+    } else {
+      verdict = producer ? proof.run_producer() : proof.run();
+    }
   }
   frame.release_turns(Usage::ReadWrite);
   if (!verdict && verdict.error().code() == Errc::Unsupported) {

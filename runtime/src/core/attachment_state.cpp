@@ -84,6 +84,7 @@ Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr
     return Error(Errc::InvalidArgument, "attach",
                  "of AsBuffer, AsPlanes and AsImage the usage says more than one; a mapping has one form");
   }
+  device->runtime()->retired().reap(Deadline::now());
   // Asking a device may mean talking to its hardware, so only exporters that want to know make us ask.
   Constraints needs;
   const auto& buffers = frame->in_order();
@@ -114,7 +115,7 @@ Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr
   const bool all_settled =
       std::all_of(attachment->frame_->in_order().begin(), attachment->frame_->in_order().end(),
                   [](const BufferState* buffer) { return buffer->settled(); });
-  if (all_settled) {
+  if (all_settled && !attachment->may_move()) {
     if (auto imported = attachment->import(); !imported) {
       return std::move(imported.error());
     }
@@ -163,6 +164,7 @@ Status AttachmentState::import() {
   std::array<cw_object, CW_MAX_PLANES> objects{};
   std::array<cw_plane_layout, CW_MAX_PLANES> planes{};
   const auto& layout = frame_->layout();
+  imported_read_only_ = false;
   for (std::size_t i = 0; i < frame_->objects().size(); ++i) {
     objects.at(i) = object_for(*frame_->objects()[i].state(), device_.has(Capability::NeedsPinnable));
     imported_read_only_ = imported_read_only_ || (objects.at(i).flags & CW_OBJECT_READ_ONLY) != 0;
@@ -209,6 +211,12 @@ void AttachmentState::end_mappings(std::size_t count) noexcept {
   }
 }
 
+bool AttachmentState::may_move() const noexcept {
+  const auto& buffers = frame_->in_order();
+  return std::any_of(buffers.begin(), buffers.end(),
+                     [](const BufferState* buffer) { return buffer->has(ExporterOp::MovesStorage); });
+}
+
 bool AttachmentState::through_cpu() const noexcept {
   return device_.has(Capability::AccessesViaCpu);
 }
@@ -224,6 +232,7 @@ Status AttachmentState::try_map(Direction direction, bool allow_copy) {
     return Error(Errc::Busy, "Attachment::try_map",
                  fmt::format("mapping for {} would block now: {}", device_.name(), why));
   };
+  device_state().runtime()->retired().reap(Deadline::now());
   const std::unique_lock lock(map_mutex_, std::try_to_lock);
   if (!lock.owns_lock()) {
     return would_block("another thread maps this attachment");
@@ -272,6 +281,9 @@ Status AttachmentState::map_locked(Direction direction, bool allow_copy) {
   }
   if (!failure) {
     end_mappings(frame_->in_order().size());
+    if (may_move()) {
+      let_device_go();
+    }
     return failure;
   }
   auto verdict = find_verdict();
@@ -334,6 +346,7 @@ Status AttachmentState::import_anew(Deadline deadline) {
                    fmt::format("{} was still at work on this mapping at the deadline", device_.name()));
   } else {
     const std::lock_guard lock(map_mutex_);
+    const std::string former = mapping_.import_path != nullptr ? mapping_.import_path : "";
     let_device_go();
     result = import();
     if (result) {
@@ -343,6 +356,9 @@ Status AttachmentState::import_anew(Deadline deadline) {
       let_device_go();
     }
     import_path_ = result ? import_path() : "";
+    if (former != import_path_.load()) {
+      verdict_ = AliasVerdict::Unknown;  // what was seen of one step of the ladder says nothing of another
+    }
   }
   frame_->release_turns(Usage::ReadWrite);
   return result;
@@ -391,7 +407,10 @@ void AttachmentState::let_go() noexcept {
     if (device_state().runtime()->retired().add(shared_from_this())) {
       return;
     }
-    static_cast<void>(device_is_done(Deadline::in(kRetirePatience)));  // the runtime has gone: nobody reaps
+    if (!device_is_done(Deadline::in(kRetirePatience))) {  // the runtime has gone: nobody reaps
+      device_state().runtime()->retired().keep_for_good(shared_from_this());
+      return;
+    }
   }
   unmap_retired();
 }
@@ -418,7 +437,7 @@ bool AttachmentState::device_is_done(Deadline deadline) {
     work = work_;
   }
   for (const auto& fence : work) {
-    if (auto done = fence->settle(deadline); done && !*done) {
+    if (auto done = fence->settle(deadline); !done || !*done) {  // what cannot be asked was not seen to end
       return false;
     }
   }
@@ -432,7 +451,9 @@ void AttachmentState::unmap() noexcept {
   if (!device_state().runtime()->in_own_process()) {
     return;
   }
-  if (handle_ != nullptr) {  // else the last attempt to import it anew has failed
+  if (may_move()) {
+    let_device_go();  // what was imported of the present place would be the wrong memory at the next
+  } else if (handle_ != nullptr) {  // else the last attempt to import it anew has failed
     const auto unmapped = device_state().call([&](const cw_backend& table, cw_device* self, cw_error*) {
       table.unmap(self, handle_);
       return std::int32_t{CW_OK};

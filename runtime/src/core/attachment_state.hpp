@@ -102,7 +102,16 @@ private:
   [[nodiscard]] std::shared_ptr<FenceState> as_device_takes_it(const std::shared_ptr<FenceState>& fence);
   [[nodiscard]] Status prepare_memory(Usage usage, Deadline deadline);
   [[nodiscard]] Status tell_device(Usage usage, const FenceRefs& waits, Deadline deadline);
-  [[nodiscard]] Result<FenceRefs> take_signals(std::span<const Fence> given);
+  /// What a turn leaves behind.
+  struct Signals {
+    FenceRefs fences;  ///< all that there are, whatever else failed
+    bool told;         ///< the backend has said what became of the work; else nobody knows
+    Status status;
+  };
+  [[nodiscard]] Signals take_signals(std::span<const Fence> given);
+  [[nodiscard]] bool device_has_stopped();
+  /// The turn stays the device's, which may still be at work, and so does the mapping.
+  void keep_turn_until_idle(Usage usage);
   [[nodiscard]] Status finish_memory(Usage usage, const FenceRefs& signals);
   [[nodiscard]] Status publish(Usage usage, FenceUsage as, const FenceRefs& signals);
   /// Pays what the CPU's turns owe, unless the device sees into the CPU's caches.
@@ -116,6 +125,8 @@ private:
   [[nodiscard]] Status map_locked(Direction direction, bool allow_copy);
   /// What is known of imports of this kind, or else is proved now.
   [[nodiscard]] Result<AliasVerdict> find_verdict();
+  /// Whether its storage may be another one once nothing holds it: then an import lives as long as a mapping.
+  [[nodiscard]] bool may_move() const noexcept;
   /// The backend imports the memory: at once, or when deferred storage is settled.
   [[nodiscard]] Status import();
   [[nodiscard]] Status begin_mappings(Direction direction);

@@ -158,31 +158,38 @@ Status BufferState::pay_debts() {
   if (debts_there_.load(std::memory_order_acquire) == 0) {
     return {};
   }
-  std::vector<Debt> due;
-  {
-    const std::lock_guard lock(mutex_);
-    for (auto debt = debts_.begin(); debt != debts_.end();) {
-      const bool pending = std::any_of(debt->until.begin(), debt->until.end(),
-                                       [](const auto& fence) { return fence->pending(); });
-      if (pending) {
-        ++debt;
-        continue;
+  // One at a time: whoever finds a debt gone relies on its END having been issued.
+  const std::lock_guard paying(paying_mutex_);
+  Status first;
+  for (std::size_t i = 0;;) {
+    Usage usage{};
+    {
+      const std::lock_guard lock(mutex_);
+      const auto due =
+          std::find_if(debts_.begin() + static_cast<std::ptrdiff_t>(i), debts_.end(), [](const Debt& debt) {
+            return std::none_of(debt.until.begin(), debt.until.end(),
+                                [](const auto& fence) { return fence->pending(); });
+          });
+      if (due == debts_.end()) {
+        return first;
       }
-      due.push_back(std::move(*debt));
-      debt = debts_.erase(debt);
+      i = static_cast<std::size_t>(due - debts_.begin());
+      usage = due->usage;
     }
+    if (auto ended = end_cpu(usage); !ended) {
+      ++i;  // it is owed still
+      if (first) {
+        first = std::move(ended);
+      }
+      continue;
+    }
+    runtime_->tally().add_sync_paid();
+    Debt paid;  // its fences are dropped without the lock
+    const std::lock_guard lock(mutex_);
+    paid = std::move(debts_[i]);  // others only add behind it
+    debts_.erase(debts_.begin() + static_cast<std::ptrdiff_t>(i));
     debts_there_.store(debts_.size(), std::memory_order_release);
   }
-  Status first;
-  for (const auto& debt : due) {
-    auto ended = end_cpu(debt.usage);
-    if (ended) {
-      runtime_->tally().add_sync_paid();
-    } else if (first) {
-      first = std::move(ended);
-    }
-  }
-  return first;
 }
 
 Status BufferState::pay_before_leaving(Deadline deadline) {

@@ -370,6 +370,9 @@ std::string BufferState::holders_locked() const {
 }
 
 Status BufferState::move_to(std::string_view exporter) {
+  if (auto paid = pay_debts(); !paid) {  // at the place that they are owed to
+    return paid;
+  }
   const std::lock_guard lock(mutex_);
   if (!has(ExporterOp::MovesStorage)) {
     return Error(Errc::Unsupported, "DmaBuf::move_to",
@@ -386,6 +389,12 @@ Status BufferState::move_to(std::string_view exporter) {
     } else if (!*idle) {
       return Error(Errc::Busy, "DmaBuf::move_to",
                    fmt::format("buffer \"{}\" cannot be moved: a fence on it is pending", name_));
+    }
+    if (!debts_.empty()) {
+      return Error(Errc::Busy, "DmaBuf::move_to",
+                   fmt::format("buffer \"{}\" cannot be moved: the end of a device's access is still owed to "
+                               "the memory that it lies in",
+                               name_));
     }
   }
   if (auto paid = pay_bracket(); !paid) {

@@ -294,6 +294,7 @@ private:
   std::atomic<bool> plain_{false};
   std::atomic<std::uint32_t> bars_{kStorage};
   std::mutex bracket_mutex_;            // of who opens and closes the lazy bracket
+  std::mutex paying_mutex_;             // of who pays debts; before mutex_
   std::atomic<std::uint32_t> open_{0};  // its usage; 0 if there is none
   std::unique_ptr<const FrameState> whole_;
   bool from_allocator_ = false;  // set before anybody else has it

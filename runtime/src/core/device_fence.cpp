@@ -69,6 +69,9 @@ Result<std::optional<FenceOutcome>> DeviceFence::ask(Deadline deadline) {
   if (status == CW_OK) {
     return std::optional(FenceOutcome{});
   }
+  if (status == CW_OUT_OF_MEMORY || status == CW_OUT_OF_FDS) {
+    return plugin::take_error(status, failure).within(device_->info().name);  // it could not be asked
+  }
   runtime()->log(LogLevel::Error, plugin::take_error(status, failure).within(device_->info().name).message());
   const int code = failure.system_errno != 0 ? failure.system_errno : status == CW_DEVICE_LOST ? ENODEV : EIO;
   return std::optional(FenceOutcome{.error = code, .at = {}});

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kEndPatience{10};
 
 }  // namespace
 
-Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
+AttachmentState::Signals AttachmentState::take_signals(std::span<const Fence> given) {
   auto& services = device_state().runtime()->services();
   std::vector<cw_fence> lent(given.size());
   std::vector<HostServices::Loan> loans;
@@ -68,7 +68,7 @@ Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
     return table.end_access(self, handle_, &end, error);
   });
   if (!ended) {
-    return std::move(ended.error());
+    return {.fences = std::move(signals), .told = false, .status = std::move(ended)};
   }
   const std::size_t count = std::min<std::size_t>(end.signal_count, CW_MAX_SIGNALS);
   if (count != 0) {
@@ -82,9 +82,6 @@ Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
       failure = std::move(fence.error());
     }
   }
-  if (!failure) {
-    return std::move(failure.error());
-  }
   // A fence that the device has just made is not asked for yet.
   signals.erase(std::remove_if(signals.begin(), signals.end(),
                                [](const auto& fence) {
@@ -95,33 +92,48 @@ Result<FenceRefs> AttachmentState::take_signals(std::span<const Fence> given) {
                                  return outcome && outcome->error == 0;
                                }),
                 signals.end());
-  return signals;
+  return {.fences = std::move(signals), .told = true, .status = std::move(failure)};
 }
 
 Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence> given) {
   auto signals = take_signals(given);
-  Status result = signals ? Status() : Status(std::move(signals.error()));
-  const FenceRefs none;
-  const FenceRefs& left = signals ? *signals : none;
-  if (auto finished = finish_memory(usage, left); !finished && result) {
+  Status result = std::move(signals.status);
+  if (auto finished = finish_memory(usage, signals.fences); !finished && result) {
     result = std::move(finished);
   }
   const auto as = writes(usage) ? FenceUsage::Write : FenceUsage::Read;
-  if (auto published = publish(usage, as, left); !published && result) {
+  if (auto published = publish(usage, as, signals.fences); !published && result) {
     result = std::move(published);
   }
-  if (writes(usage) && !signals) {  // the backend's word is missing on what became of the write
+  if (writes(usage) && !signals.told) {  // the backend's word is missing on what became of the write
     for (BufferState* buffer : frame_->in_order()) {
       buffer->fences().note_written(result.error().system_errno() != 0 ? result.error().system_errno() : EIO);
     }
   }
-  warn_of_missing_fences(left);
-  keep_work(left);
-  frame_->release_turns(usage);
+  warn_of_missing_fences(signals.fences);
+  keep_work(signals.fences);
+  if (signals.told || device_has_stopped()) {
+    frame_->release_turns(usage);
+  } else {
+    keep_turn_until_idle(usage);
+  }
   if (!result) {
     return std::move(result.error());
   }
-  return signals;
+  return std::move(signals.fences);
+}
+
+bool AttachmentState::device_has_stopped() {
+  // A device that is gone writes nothing any more.
+  const auto idle = device_state().wait_idle(Deadline::now());
+  return idle || idle.error().code() == Errc::DeviceLost;
+}
+
+void AttachmentState::keep_turn_until_idle(Usage usage) {
+  lost_.store(true, std::memory_order_release);
+  for (BufferState* buffer : frame_->in_order()) {
+    buffer->lose(device_.state(), usage);  // whoever comes next may end the turn: nothing of it comes later
+  }
 }
 
 Status AttachmentState::finish_memory(Usage usage, const FenceRefs& signals) {
@@ -172,37 +184,31 @@ Status AttachmentState::publish(Usage usage, FenceUsage as, const FenceRefs& sig
 void AttachmentState::lose_access(Usage usage) noexcept {
   const auto& device = device_.state();
   const auto idle = device->wait_idle(Deadline::now());
-  if (!idle) {
-    // The turn stays the device's, and the mapping too: below, only the backend's part and SYNC are ended.
-    lost_.store(true, std::memory_order_release);
-    for (BufferState* buffer : frame_->in_order()) {
-      buffer->lose(device, usage);
-    }
-  }
   auto signals = take_signals({});
-  const FenceRefs left = signals ? std::move(*signals) : FenceRefs();
-  Status ended = signals ? Status() : Status(std::move(signals.error()));
-  if (auto finished = finish_memory(usage, left); !finished && ended) {
+  Status ended = std::move(signals.status);
+  if (auto finished = finish_memory(usage, signals.fences); !finished && ended) {
     ended = std::move(finished);
   }
   // Everybody waits for it, but that it succeeds does not make what it wrote reliable.
-  if (auto published = publish(usage, FenceUsage::Kernel, left); !published && ended) {
+  if (auto published = publish(usage, FenceUsage::Kernel, signals.fences); !published && ended) {
     ended = std::move(published);
   }
-  keep_work(left);
+  keep_work(signals.fences);
   device->runtime()->log(
       LogLevel::Error,
       fmt::format("an access of {} was dropped without its end{}{}", device_.name(),
                   idle ? "" : "; its buffers are lost until the device is idle",
                   ended ? std::string() : "; it could not be ended: " + ended.error().message()));
-  if (idle) {
-    if (writes(usage)) {
-      for (BufferState* buffer : frame_->in_order()) {
-        buffer->fences().note_written(ECANCELED);
-      }
-    }
-    frame_->release_turns(usage);
+  if (!idle) {
+    keep_turn_until_idle(usage);
+    return;
   }
+  if (writes(usage)) {
+    for (BufferState* buffer : frame_->in_order()) {
+      buffer->fences().note_written(ECANCELED);
+    }
+  }
+  frame_->release_turns(usage);
 }
 
 void AttachmentState::keep_work(const FenceRefs& left) {

@@ -140,6 +140,13 @@ Result<Fence> Fence::merge(std::span<const Fence> fences) {
   }
   const auto events = static_cast<std::size_t>(std::count_if(
       left.begin(), left.end(), [](const auto& fence) { return fence->kind() == FenceKind::HostEvent; }));
+  if (std::any_of(left.begin(), left.end(), [](const auto& fence) {
+        return fence->kind() == FenceKind::HostEvent && fence->dispatched();
+      })) {
+    return Error(Errc::Unsupported, "Fence::merge",
+                 "among the fences to merge is an event of another process, which signals nobody here until "
+                 "somebody looks at it; pass the fences on as a list, or wait for that one first");
+  }
   if (events == left.size()) {
     return merge_events(left);
   }

@@ -25,20 +25,21 @@ void add_wait(FenceRefs& waits, std::shared_ptr<FenceState> fence) {
 }
 
 Status FenceList::reserve(std::size_t slots) {
+  FenceRefs gone;
   const std::lock_guard lock(mutex_);
-  if (!reserve_locked(slots)) {
+  if (!reserve_locked(slots, gone)) {
     return Error(Errc::OutOfMemory, "Reservation::reserve",
                  fmt::format("room for {} fences could not be had", slots));
   }
   return {};
 }
 
-bool FenceList::reserve_locked(std::size_t slots) noexcept {
+bool FenceList::reserve_locked(std::size_t slots, FenceRefs& gone) noexcept {
   if (slots > entries_.max_size() - entries_.size() - reserved_) {
     return false;
   }
   if (entries_.size() + reserved_ + slots > entries_.capacity()) {
-    prune_locked();
+    prune_locked(gone);
   }
   try {
     entries_.reserve(entries_.size() + reserved_ + slots);
@@ -64,8 +65,9 @@ void FenceList::restock_turn_room(std::size_t used) noexcept {
   if (used == 0) {
     return;
   }
+  FenceRefs gone;
   const std::lock_guard lock(mutex_);
-  if (!reserve_locked(used)) {
+  if (!reserve_locked(used, gone)) {
     reserved_ -= CW_MAX_SIGNALS - used;
     turn_room_.store(false, std::memory_order_release);
   }
@@ -77,6 +79,7 @@ void FenceList::unreserve(std::size_t slots) noexcept {
 }
 
 void FenceList::add(std::shared_ptr<FenceState> fence, FenceUsage usage) noexcept {
+  std::shared_ptr<FenceState> former;  // dropped without the lock, as in prune_locked
   const std::lock_guard lock(mutex_);
   --reserved_;
   // dma_resv_add_fence(): the new one takes a place that is no longer needed. One that it covers is found
@@ -92,7 +95,8 @@ void FenceList::add(std::shared_ptr<FenceState> fence, FenceUsage usage) noexcep
     }
   }
   if (place != entries_.end()) {
-    *place = {std::move(fence), usage};
+    former = std::exchange(place->fence, std::move(fence));
+    place->usage = usage;
     return;
   }
   entries_.push_back({std::move(fence), usage});  // within the capacity that was reserved
@@ -108,26 +112,37 @@ void FenceList::retire_locked(const Entry& entry) noexcept {
   }
 }
 
-void FenceList::prune_locked(const DeviceState* asking) {
-  entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
-                                [&](const Entry& entry) {
-                                  const bool own = asking != nullptr && entry.fence->owner() == asking;
-                                  const bool done = !own && !entry.fence->pending();
-                                  if (done) {
-                                    retire_locked(entry);
-                                  }
-                                  return done;
-                                }),
-                 entries_.end());
-  count_.store(entries_.size(), std::memory_order_release);
+void FenceList::prune_locked(FenceRefs& gone, const DeviceState* asking) noexcept {
+  const auto done = [&](const Entry& entry) {
+    const bool own = asking != nullptr && entry.fence->owner() == asking;
+    return !own && !entry.fence->pending();
+  };
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (done(entries_[i])) {
+      try {
+        gone.push_back(entries_[i].fence);
+        retire_locked(entries_[i]);
+        continue;
+      } catch (const std::bad_alloc&) {  // it stays until the next time
+      }
+    }
+    if (kept != i) {
+      entries_[kept] = std::move(entries_[i]);
+    }
+    ++kept;
+  }
+  entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(kept), entries_.end());
+  count_.store(kept, std::memory_order_release);
 }
 
 void FenceList::collect(FenceUsage usage, FenceRefs& waits, const DeviceState* asking) {
   if (count_.load(std::memory_order_acquire) == 0) {
     return;
   }
+  FenceRefs gone;
   const std::lock_guard lock(mutex_);
-  prune_locked(asking);
+  prune_locked(gone, asking);
   for (const auto& entry : entries_) {
     if (entry.usage <= usage) {
       add_wait(waits, entry.fence);
@@ -147,11 +162,10 @@ bool FenceList::quiet() noexcept {
 
 std::vector<FenceList::Entry> FenceList::snapshot(FenceUsage usage) {
   std::vector<Entry> found;
-  if (count_.load(std::memory_order_acquire) == 0) {
-    return found;
-  }
+  FenceRefs gone;
+  // Locked even if it looks empty: who hands the descriptor out and who adds a fence must see one another.
   const std::lock_guard lock(mutex_);
-  prune_locked();
+  prune_locked(gone);
   std::copy_if(entries_.begin(), entries_.end(), std::back_inserter(found),
                [usage](const Entry& entry) { return entry.usage <= usage; });
   return found;

@@ -59,8 +59,10 @@ public:
   void note_written(int error) noexcept { content_error_.store(error, std::memory_order_relaxed); }
 
 private:
-  void prune_locked(const DeviceState* asking = nullptr);
-  [[nodiscard]] bool reserve_locked(std::size_t slots) noexcept;
+  /// Moves what has signalled to gone, for the caller to drop without the lock: with a fence may go the last
+  /// reference to its device, or an event whose callbacks run then.
+  void prune_locked(FenceRefs& gone, const DeviceState* asking = nullptr) noexcept;
+  [[nodiscard]] bool reserve_locked(std::size_t slots, FenceRefs& gone) noexcept;
   void retire_locked(const Entry& entry) noexcept;
 
   std::mutex mutex_;  // guards what follows

@@ -37,7 +37,7 @@ std::optional<FenceOutcome> FenceState::outcome() {
   return known_outcome();
 }
 
-Result<bool> FenceState::settle(Deadline deadline) {
+Result<bool> FenceState::settle_quietly(Deadline deadline) {
   if (!settled_.load(std::memory_order_acquire)) {
     if (auto here = runtime_->check_process("Fence::wait"); !here) {
       return std::move(here.error());
@@ -51,10 +51,15 @@ Result<bool> FenceState::settle(Deadline deadline) {
     }
     record(**asked);
   }
-  if (dispatched()) {
+  return true;
+}
+
+Result<bool> FenceState::settle(Deadline deadline) {
+  auto settled = settle_quietly(deadline);
+  if (settled && *settled && dispatched()) {
     run_callbacks();
   }
-  return true;
+  return settled;
 }
 
 Result<bool> FenceState::settle_counted(Deadline deadline) {

@@ -66,6 +66,8 @@ public:
   [[nodiscard]] Result<bool> settle(Deadline deadline);
   /// The same, counted as a wait of the CPU if it is pending.
   [[nodiscard]] Result<bool> settle_counted(Deadline deadline);
+  /// The same as settle(), for who holds locks: callbacks that wait for a thread are left to the dispatcher.
+  [[nodiscard]] Result<bool> settle_quietly(Deadline deadline);
 
   [[nodiscard]] virtual Result<Pollable> readiness() = 0;
   [[nodiscard]] virtual Result<UniqueFd> dup_sync_file() = 0;

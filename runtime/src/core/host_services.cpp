@@ -199,7 +199,10 @@ Status HostServices::wait(const cw_fence& fence, Deadline deadline) {
         Errc::InvalidArgument, "fence_wait",
         fmt::format("a fence of kind {} and handle {} is none of this host's", fence.kind, fence.handle));
   }
-  auto done = known->settle_counted(deadline);
+  if (known->pending()) {
+    runtime_.tally().add_cpu_wait();
+  }
+  auto done = known->settle_quietly(deadline);  // the device's lock is held
   if (!done) {
     return std::move(done.error());
   }

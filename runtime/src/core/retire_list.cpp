@@ -16,6 +16,11 @@ bool RetireList::add(std::shared_ptr<AttachmentState> attachment) {
   return true;
 }
 
+void RetireList::keep_for_good(std::shared_ptr<AttachmentState> attachment) {
+  const std::lock_guard lock(mutex_);
+  retired_.push_back(std::move(attachment));
+}
+
 std::size_t RetireList::reap(Deadline deadline) {
   std::vector<std::shared_ptr<AttachmentState>> candidates;
   {

@@ -19,6 +19,8 @@ class RetireList {
 public:
   /// False once it was closed: then the caller waits itself.
   [[nodiscard]] bool add(std::shared_ptr<AttachmentState> attachment);
+  /// For who has waited in vain: it stays mapped, and its device open, as the device may still write to it.
+  void keep_for_good(std::shared_ptr<AttachmentState> attachment);
   /// Unmaps those whose device is done by the deadline; how many are left.
   std::size_t reap(Deadline deadline);
   /// Takes no more. What is left after the deadline stays mapped, as the device may still write to it.

@@ -420,7 +420,8 @@ typedef struct cw_backend {
    * CW_FENCE_DEVICE. Unlike other operations, these four may be called from any thread at any time.
    *
    * Waits until the fence has signalled: CW_OK; CW_TIMED_OUT at the deadline, which may be in the past;
-   * another status if the work behind it failed, with system_errno in the error. */
+   * CW_OUT_OF_MEMORY or CW_OUT_OF_FDS if it could not be asked, and may be later; another status if the work
+   * behind it failed, with system_errno in the error. */
   int32_t (*fence_wait)(cw_device* device, const cw_fence* fence, int64_t deadline_ns, cw_error* error);
   /* Makes a fence of another kind (CW_FENCE_SYNC_FILE, say) that signals with it; called only when somebody
    * else needs one. CW_UNSUPPORTED: the host waits on the CPU instead. */
@@ -428,7 +429,7 @@ typedef struct cw_backend {
   /* The host will not speak of this fence again; called once for each that end_access gave. */
   void (*fence_release)(cw_device* device, const cw_fence* fence);
   /* Waits until everything that was submitted is done. Asked for a device whose access was dropped without an
-   * end. CW_OK, CW_TIMED_OUT, or why it never will be. Null: it works only between begin_access and
+   * end, or whose end failed. CW_OK, CW_TIMED_OUT, or why it never will be. Null: it works only between begin_access and
    * end_access. */
   int32_t (*wait_idle)(cw_device* device, int64_t deadline_ns, cw_error* error);
 
