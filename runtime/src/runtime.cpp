@@ -14,6 +14,7 @@
 #include "core/buffer_state.hpp"
 #include "core/device_state.hpp"
 #include "core/runtime_state.hpp"
+#include "core/turn_watch.hpp"
 #include "exporters/ladder.hpp"
 #include "loader/backend_table.hpp"
 #include "loader/builtin_backends.hpp"
@@ -150,6 +151,7 @@ Result<Runtime> Runtime::create(RuntimeOptions options) {
   auto found = loader::load_shared_objects(
       loader::search_path(loader::process_source(std::move(options.backend_path))), *backends);
   backends->insert(backends->end(), found.tables.begin(), found.tables.end());
+  core::TurnWatch::set_up();
   auto generation = core::fork_generation();
   if (!generation) {
     return std::move(generation.error());

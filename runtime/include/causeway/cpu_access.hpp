@@ -9,11 +9,48 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 namespace causeway {
 
 namespace core {
 class FrameState;
+
+/// A shared reference from which turns of the CPU begin. Such a turn takes no reference of its own: a
+/// reference that goes while one is open is left to the turn's end.
+///
+/// Threads: thread-safe, as a std::shared_ptr.
+class FrameHandle {
+public:
+  explicit FrameHandle(std::shared_ptr<const FrameState> state) noexcept : state_(std::move(state)) {}
+  FrameHandle(const FrameHandle&) noexcept = default;
+  FrameHandle(FrameHandle&&) noexcept = default;
+  FrameHandle& operator=(const FrameHandle& other) noexcept {
+    FrameHandle(other).swap(*this);
+    return *this;
+  }
+  FrameHandle& operator=(FrameHandle&& other) noexcept {
+    FrameHandle(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~FrameHandle() {
+    if (state_ != nullptr) {
+      let_go();
+    }
+  }
+
+  [[nodiscard]] const std::shared_ptr<const FrameState>& state() const noexcept { return state_; }
+  [[nodiscard]] const FrameState& operator*() const noexcept { return *state_; }
+  [[nodiscard]] const FrameState* operator->() const noexcept { return state_.get(); }
+  /// The reference itself, for an access that is to keep it.
+  [[nodiscard]] std::shared_ptr<const FrameState> take() && noexcept { return std::move(state_); }
+
+private:
+  void swap(FrameHandle& other) noexcept { state_.swap(other.state_); }
+  void let_go() noexcept;
+
+  std::shared_ptr<const FrameState> state_;
+};
 }  // namespace core
 
 /// The CPU's turn on one or more buffers: begun with SYNC START, ended with SYNC END, the same flags both
@@ -21,14 +58,23 @@ class FrameState;
 /// touches the memory, END waits, and the next bracket is left out; Counters tell.
 ///
 /// Call end() and look at its Result; an access that is dropped is ended too, but what went wrong then is
-/// only logged. The spans die with the access.
+/// only logged. The spans die with the access. The memory stays for as long as the access is open, even if
+/// all handles to it go; keep one, since letting the last one go first is slow (docs/ownership.md).
 ///
 /// Threads: thread-bound.
 class CpuAccess {
 public:
-  CpuAccess(CpuAccess&&) noexcept;
+  CpuAccess(CpuAccess&& other) noexcept
+      : frame_(std::exchange(other.frame_, nullptr)),
+        usage_(other.usage_),
+        lazy_(other.lazy_),
+        kept_(std::move(other.kept_)) {}
   CpuAccess& operator=(CpuAccess&&) noexcept;
-  ~CpuAccess();
+  ~CpuAccess() {
+    if (frame_ != nullptr) {
+      abandon();
+    }
+  }
 
   /// The bytes of object i. Writing to them is right only if the access was begun for writing.
   [[nodiscard]] std::span<std::byte> bytes(std::uint32_t object = 0) const noexcept;
@@ -41,15 +87,20 @@ public:
   /// Errors: WrongState (ended before), Io (the kernel's SYNC END failed).
   [[nodiscard]] Status end();
 
-  CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage,
-            std::uint8_t lazy) noexcept;  ///< for the runtime itself
+  /// For the runtime itself. The turn keeps frame alive, as core::FrameHandle has it.
+  CpuAccess(const core::FrameState& frame, Usage usage, std::uint8_t lazy) noexcept
+      : frame_(&frame), usage_(usage), lazy_(lazy) {}
+  /// The same for a turn that was begun by a handle which goes at once: the access has its reference.
+  void keep(std::shared_ptr<const core::FrameState> reference) noexcept { kept_ = std::move(reference); }
 
 private:
   void abandon() noexcept;
+  [[nodiscard]] Status end_and_let_go(const core::FrameState& frame);
 
-  std::shared_ptr<const core::FrameState> frame_;  // null once ended
+  const core::FrameState* frame_;  // null once ended
   Usage usage_;
   std::uint8_t lazy_;  // the objects whose END is put off
+  std::shared_ptr<const core::FrameState> kept_;
 };
 
 /// A part of a buffer in the address space of this process, unmapped when this object goes. The kernel calls
@@ -70,7 +121,7 @@ public:
            std::span<std::byte> bytes) noexcept;  ///< for the runtime
 
 private:
-  std::shared_ptr<const core::FrameState> frame_;
+  core::FrameHandle frame_;
   std::span<std::byte> bytes_;
 };
 
@@ -84,14 +135,15 @@ public:
   /// usage: Usage::Read, Write or ReadWrite.
   /// Errors: Busy (a device or another thread has its turn), TimedOut, Unsupported (writing to a read-only
   /// buffer), Io.
-  [[nodiscard]] Result<CpuAccess> begin(Usage usage, Deadline deadline) const;
+  [[nodiscard]] Result<CpuAccess> begin(Usage usage, Deadline deadline) const&;
+  [[nodiscard]] Result<CpuAccess> begin(Usage usage, Deadline deadline) &&;
   [[nodiscard]] std::uint64_t size() const noexcept;
 
   /// For the runtime itself. hold: counts this mapping while it lives.
   CpuMapping(std::shared_ptr<const core::FrameState> frame, std::shared_ptr<void> hold) noexcept;
 
 private:
-  std::shared_ptr<const core::FrameState> frame_;
+  core::FrameHandle frame_;
   std::shared_ptr<void> hold_;
 };
 

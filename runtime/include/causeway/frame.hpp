@@ -45,16 +45,19 @@ public:
   [[nodiscard]] std::span<const DmaBuf> objects() const noexcept;
 
   /// Starts the CPU's turn on all objects, all or none. Errors: as CpuMapping::begin.
-  [[nodiscard]] Result<CpuAccess> begin_cpu_access(Usage usage, Deadline deadline) const;
+  [[nodiscard]] Result<CpuAccess> begin_cpu_access(Usage usage, Deadline deadline) const&;
+  [[nodiscard]] Result<CpuAccess> begin_cpu_access(Usage usage, Deadline deadline) &&;
   /// Errors: the backend's, and InvalidArgument for a device of another runtime.
   [[nodiscard]] Result<Attachment> attach(const Device& device, Usage usage,
                                           ImplicitSync sync = ImplicitSync::Auto) const;
 
   explicit Frame(std::shared_ptr<const core::FrameState> state) noexcept;  ///< for the runtime itself
-  [[nodiscard]] const std::shared_ptr<const core::FrameState>& state() const noexcept { return state_; }
+  [[nodiscard]] const std::shared_ptr<const core::FrameState>& state() const noexcept {
+    return state_.state();
+  }
 
 private:
-  std::shared_ptr<const core::FrameState> state_;
+  core::FrameHandle state_;
 };
 
 }  // namespace causeway

@@ -154,6 +154,8 @@ public:
   using Base::operator bool;
   using Base::error;
 
+  /// Of Result<void>: success. Not defaulted, so that the place for an Error is not cleared each time.
+  Result() requires std::is_default_constructible_v<Base> : Base() {}
   Result(Error failure) : Base(tl::unexpect, std::move(failure)) {}  // NOLINT: conversion is the point
 
   template <class U = T>

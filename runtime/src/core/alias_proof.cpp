@@ -330,7 +330,7 @@ Result<AliasVerdict> prove_alias(AttachmentState& attachment) {
     return AliasVerdict::Unknown;
   }
   constexpr auto kForItself = "the alias proof needs the buffer for itself";
-  if (auto begun = frame.take_turns(Usage::ReadWrite, Deadline::in(kPatience)); !begun) {
+  if (auto begun = frame.take_turns(Usage::ReadWrite, TurnsOf::Devices, Deadline::in(kPatience)); !begun) {
     return std::move(begun.error()).within(kForItself);
   }
   Proof proof(attachment);
@@ -342,7 +342,7 @@ Result<AliasVerdict> prove_alias(AttachmentState& attachment) {
       verdict = producer ? proof.run_producer() : proof.run();
     }
   }
-  frame.release_turns(Usage::ReadWrite);
+  frame.release_turns(Usage::ReadWrite, TurnsOf::Devices);
   if (!verdict && verdict.error().code() == Errc::Unsupported) {
     return AliasVerdict::Unknown;
   }

@@ -337,7 +337,7 @@ Status AttachmentState::map_on_device() {
 Status AttachmentState::import_anew(Deadline deadline) {
   // Whoever has a turn may use the import, so all turns are taken; which also orders what is changed here
   // before the next turn's begin.
-  if (auto taken = frame_->take_turns(Usage::ReadWrite, deadline); !taken) {
+  if (auto taken = frame_->take_turns(Usage::ReadWrite, TurnsOf::Devices, deadline); !taken) {
     return std::move(taken.error()).within("the memory is imported anew while nobody uses it");
   }
   Status result;
@@ -360,7 +360,7 @@ Status AttachmentState::import_anew(Deadline deadline) {
       verdict_ = AliasVerdict::Unknown;  // what was seen of one step of the ladder says nothing of another
     }
   }
-  frame_->release_turns(Usage::ReadWrite);
+  frame_->release_turns(Usage::ReadWrite, TurnsOf::Devices);
   return result;
 }
 

@@ -18,16 +18,6 @@
 
 namespace causeway::core {
 
-/// Checks that usage is one of the three that a turn can have.
-[[nodiscard]] Status check_turn_usage(Usage usage);
-
-/// The CPU's turn on a frame: maps what is not mapped yet, then begins.
-[[nodiscard]] Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
-                                                 Deadline deadline);
-/// The same without a mapping of everything, for who has mapped a part.
-[[nodiscard]] Result<CpuAccess> begin_cpu_turn(const std::shared_ptr<const FrameState>& frame, Usage usage,
-                                               Deadline deadline);
-
 /// What is behind an Attachment, its Mapping and their Accesses: it lives as long as any of them, and lets
 /// the device go at its end. Threads: thread-safe.
 class AttachmentState : public std::enable_shared_from_this<AttachmentState> {

@@ -219,17 +219,28 @@ Result<bool> BufferState::begin_cpu_where_none_is_open(Usage usage, Deadline dea
   return true;
 }
 
-Status BufferState::end_turn_and_pay(Usage usage) {
-  access_.end_and_look(usage);
-  // If it escaped during the turn, whoever let it escape found the turn taken, and left the payment to its
-  // end; unless another turn has begun by now, whose end comes here, too.
-  return lazy() || !access_.idle() ? Status() : pay_bracket();
+void BufferState::bar_laziness(std::uint32_t why) noexcept {
+  // A turn begins and then looks at the bars, and here it is the other way round, so that one sees the other.
+  const bool was_lazy = bars_.fetch_or(why, std::memory_order_seq_cst) == 0;
+  if (was_lazy && !access_.idle()) {
+    if (auto paid = TurnWatch::leave(payment_, shared_from_this(), access_, TurnsOf::All); !paid) {
+      log_unpaid(paid.error());
+    }
+  }
 }
 
-void BufferState::release_turn(Usage usage) noexcept {
-  if (auto paid = end_turn(usage); !paid) {
-    runtime_->log(LogLevel::Error, paid.error().message());
-  }
+Status BufferState::Payment::act() noexcept {
+  // In a forked child the bracket is the parent's.
+  return buffer_.runtime_->in_own_process() ? buffer_.pay_bracket() : Status();
+}
+
+BufferState::BegunAtOnce BufferState::give_back_at_once(Usage usage) noexcept {
+  release_turn(usage, TurnsOf::Cpu);
+  return BegunAtOnce::No;
+}
+
+void BufferState::log_unpaid(const Error& failure) const noexcept {
+  runtime_->log(LogLevel::Error, failure.message());
 }
 
 Status BufferState::pay_bracket() {

@@ -269,7 +269,7 @@ Status BufferState::recover_lost(Deadline deadline) {
     if (writes(turn.usage)) {
       fences_.note_written(ECANCELED);
     }
-    release_turn(turn.usage);
+    release_turn(turn.usage, TurnsOf::Devices);
   }
   const std::lock_guard lock(mutex_);
   lost_.insert(lost_.end(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));

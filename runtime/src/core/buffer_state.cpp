@@ -231,7 +231,7 @@ Status BufferState::take_backing(const Backing& backing) {
   backing_ = backing;
   id_ = *id;
   read_only_.store(!*writable, std::memory_order_release);
-  plain_.store(!backing.is_dma_buf && !has(ExporterOp::CpuAccess), std::memory_order_release);
+  note_plain();
   if (backing.is_dma_buf && !has(ExporterOp::CpuAccess) && runtime_->elides_sync()) {
     bars_.fetch_and(~kStorage, std::memory_order_seq_cst);
   }
@@ -273,7 +273,15 @@ Status BufferState::meet_again(BorrowedFd fd) {
   shown_.store(&writable_backing_, std::memory_order_release);
   // Last: whoever finds it writable finds the rest so, too.
   read_only_.store(false, std::memory_order_release);
+  note_plain();
   return {};
+}
+
+void BufferState::note_plain() noexcept {
+  const bool has_brackets = backing().is_dma_buf || has(ExporterOp::CpuAccess);
+  const bool for_reading = read_only_.load(std::memory_order_relaxed);
+  plain_.store(has_brackets ? 0 : bits(for_reading ? Usage::Read : Usage::ReadWrite),
+               std::memory_order_release);
 }
 
 std::vector<AttachmentRequest> BufferState::requests_locked() const {
@@ -296,7 +304,7 @@ Status BufferState::add_attachment(AttachmentState& attachment) {
   attachments_.push_back(&attachment);
   if (attachment.device().has(Capability::ImplicitFences)) {
     implicit_attachments_.fetch_add(1, std::memory_order_relaxed);
-    bars_.fetch_or(kImplicitFences, std::memory_order_seq_cst);
+    bar_laziness(kImplicitFences);
   }
   return {};
 }
@@ -401,7 +409,7 @@ Status BufferState::move_to(std::string_view exporter) {
     return paid;
   }
   bars_.fetch_or(kStorage, std::memory_order_seq_cst);  // until it is known what the next one is
-  plain_.store(false, std::memory_order_release);
+  plain_.store(0, std::memory_order_release);
   drop_cpu_mapping_locked();
   if (auto moved = exporter_->move(exporter); !moved) {
     return moved;

@@ -20,6 +20,7 @@
 #include "core/access_state.hpp"
 #include "core/allocator.hpp"
 #include "core/fence_list.hpp"
+#include "core/turn_watch.hpp"
 #include "uapi/kernel.hpp"
 
 namespace causeway::core {
@@ -89,14 +90,14 @@ public:
   /// The descriptor is known outside, or came from there: nothing about its caches is taken for granted.
   void mark_escaped() noexcept {
     if (!escaped()) {
-      bars_.fetch_or(kEscaped, std::memory_order_seq_cst);
+      bar_laziness(kEscaped);
     }
   }
   [[nodiscard]] bool escaped() const noexcept {
     return (bars_.load(std::memory_order_relaxed) & kEscaped) != 0;
   }
   /// Its pages are another buffer's, too, or a device's own: its brackets are never left out.
-  void mark_shared_pages() noexcept { bars_.fetch_or(kSharedPages, std::memory_order_seq_cst); }
+  void mark_shared_pages() noexcept { bar_laziness(kSharedPages); }
 
   /// False while nobody can have written to it: fresh from one of our allocators, known to nobody outside,
   /// and no turn for writing begun yet. For who has a turn.
@@ -150,22 +151,44 @@ public:
     }
     return begin_cpu_where_none_is_open(usage, deadline);
   }
-  /// Gives a turn back, whoever's. If the buffer escaped during the turn, what the CPU owes is paid here.
-  /// Errors: Io.
-  [[nodiscard]] Status end_turn(Usage usage) {
-    // While there is a writer nobody else opens a bracket; a reader's end may be the one to look.
-    if (writes(usage) && !owes_bracket()) {
-      access_.end(usage);
-      return {};
+  /// Begins the CPU's turn where everything is mapped, and there is nothing to wait for, to open or to pay: a
+  /// compare-and-swap and a few loads.
+  enum class BegunAtOnce : std::uint8_t {
+    No,     ///< nothing was begun
+    Plain,  ///< there is no bracket
+    Lazy,   ///< the bracket that is open suffices
+  };
+  [[nodiscard, gnu::always_inline]] BegunAtOnce begin_cpu_turn_at_once(Usage usage) noexcept {
+    // Looked at before, so as not to take a turn in vain; what may change until then is looked at again.
+    const bool is_plain = plain(usage);
+    if (mapped_address() == nullptr || !(is_plain || open_for(usage)) ||
+        !access_.try_begin(usage, TurnsOf::Cpu)) {
+      return BegunAtOnce::No;
     }
-    return end_turn_and_pay(usage);
+    if (!(is_plain || open_for(usage)) || !fences_.empty() ||
+        (reads(usage) && fences_.content_error() != 0)) {
+      return give_back_at_once(usage);
+    }
+    return is_plain ? BegunAtOnce::Plain : BegunAtOnce::Lazy;
   }
-  /// The same for who has nobody to tell: a failure is logged, and stays owed.
-  void release_turn(Usage usage) noexcept;
+
+  /// Gives a turn back, whoever's. Unless the caller has a reference by other means, nothing here may be
+  /// touched afterwards. If laziness was barred during the turn, what the CPU owes is paid here. Errors: Io.
+  [[nodiscard]] Status end_turn(Usage usage, TurnsOf whose) noexcept {
+    const AccessState* turns = &access_;
+    access_.end(usage, whose);
+    return TurnWatch::look(turns);
+  }
+  /// The same for who has nobody to tell, and has a reference: a failure is logged, and stays owed.
+  void release_turn(Usage usage, TurnsOf whose) noexcept {
+    if (auto paid = end_turn(usage, whose); !paid) {
+      log_unpaid(paid.error());
+    }
+  }
   /// Plain shared memory that is there to be read, and written if that is asked for: nothing to open or to
   /// tend.
   [[nodiscard]] bool plain(Usage usage) const noexcept {
-    return plain_.load(std::memory_order_acquire) && !(writes(usage) && read_only());
+    return covers(plain_.load(std::memory_order_acquire), usage);
   }
   /// The lazy bracket suffices for a turn of that usage: nothing to do at its begin.
   [[nodiscard]] bool open_for(Usage usage) const noexcept {
@@ -232,10 +255,13 @@ private:
   static constexpr std::uint32_t kStorage = 8;  // not settled, no dma-buf, an exporter that wants to know
 
   [[nodiscard]] bool lazy() const noexcept { return bars_.load(std::memory_order_seq_cst) == 0; }
-  [[nodiscard]] static bool covers(std::uint32_t open, Usage usage) noexcept {
-    return (open & bits(usage)) == bits(usage);
+  [[nodiscard]] static bool covers(std::uint32_t these, Usage usage) noexcept {
+    return (these & bits(usage)) == bits(usage);
   }
-  [[nodiscard]] Status end_turn_and_pay(Usage usage);
+  /// From now on brackets are issued when they come. If a turn is open, its end pays what is owed.
+  void bar_laziness(std::uint32_t why) noexcept;
+  void log_unpaid(const Error& failure) const noexcept;
+  [[nodiscard]] BegunAtOnce give_back_at_once(Usage usage) noexcept;
   [[nodiscard]] Result<bool> begin_cpu_where_none_is_open(Usage usage, Deadline deadline);
   /// What comes before START: storage, permission, debts.
   [[nodiscard]] Status prepare_cpu(Usage usage);
@@ -245,6 +271,7 @@ private:
   /// Counted if it had to wait. Errors: TimedOut, Io.
   [[nodiscard]] Status wait_for_kernel(Usage usage, Deadline deadline);
   [[nodiscard]] Status take_backing(const Backing& backing);
+  void note_plain() noexcept;
   [[nodiscard]] std::vector<AttachmentRequest> requests_locked() const;
   [[nodiscard]] std::string holders_locked() const;
   void drop_cpu_mapping_locked() noexcept;
@@ -291,7 +318,7 @@ private:
   std::atomic<const Backing*> shown_{&backing_};
   std::atomic<bool> read_only_{false};
   std::atomic<bool> settled_{false};
-  std::atomic<bool> plain_{false};
+  std::atomic<std::uint32_t> plain_{0};  // the usage that plain() is true of
   std::atomic<std::uint32_t> bars_{kStorage};
   std::mutex bracket_mutex_;            // of who opens and closes the lazy bracket
   std::mutex paying_mutex_;             // of who pays debts; before mutex_
@@ -301,6 +328,16 @@ private:
   std::atomic<bool> written_{false};
   std::atomic<std::byte*> address_{nullptr};
   AccessState access_;
+  /// Pays what the CPU's turns owe, once the turns are over that were open when laziness was barred.
+  class Payment final : public TurnWatch::Entry {
+  public:
+    explicit Payment(BufferState& buffer) noexcept : buffer_(buffer) {}
+
+  private:
+    [[nodiscard]] Status act() noexcept override;
+    BufferState& buffer_;
+  };
+  Payment payment_{*this};
   FenceList fences_;
   std::atomic<std::uint32_t> implicit_attachments_{0};  // devices that put fences there by themselves
 };

@@ -13,26 +13,25 @@ namespace causeway {
 namespace core {
 
 Status check_turn_usage(Usage usage) {
-  if (usage != Usage::Read && usage != Usage::Write && usage != Usage::ReadWrite) {
+  if (!suits_a_turn(usage)) {
     return Error(Errc::InvalidArgument, "begin_access",
                  "a turn is for Usage::Read, Usage::Write or Usage::ReadWrite, and nothing else");
   }
   return {};
 }
 
-Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& frame, Usage usage,
-                                   Deadline deadline) {
+Result<CpuAccess> begin_cpu_access_slowly(const FrameState& frame, Usage usage, Deadline deadline) {
   if (auto sound = check_turn_usage(usage); !sound) {
     return std::move(sound.error());
   }
-  if (auto here = frame->runtime()->check_process("begin_access"); !here) {
+  if (auto here = frame.runtime()->check_process("begin_access"); !here) {
     return std::move(here.error());
   }
-  FrameState::LazyObjects lazy = 0;
-  if (frame->begin_cpu_turn_at_once(usage, lazy)) {
+  if (FrameState::LazyObjects lazy = 0;
+      frame.only() == nullptr && frame.begin_cpu_turns_at_once(usage, lazy)) {
     return CpuAccess(frame, usage, lazy);
   }
-  for (BufferState* buffer : frame->in_order()) {
+  for (BufferState* buffer : frame.in_order()) {
     if (auto address = buffer->cpu_address(); !address) {
       return std::move(address.error());
     }
@@ -40,16 +39,30 @@ Result<CpuAccess> begin_cpu_access(const std::shared_ptr<const FrameState>& fram
   return begin_cpu_turn(frame, usage, deadline);
 }
 
-Result<CpuAccess> begin_cpu_turn(const std::shared_ptr<const FrameState>& frame, Usage usage,
-                                 Deadline deadline) {
+Result<CpuAccess> begin_cpu_access(FrameHandle&& frame, Usage usage, Deadline deadline) {
+  auto access = begin_cpu_access(*frame, usage, deadline);
+  if (access) {
+    access->keep(std::move(frame).take());
+  }
+  return access;
+}
+
+Result<CpuAccess> begin_cpu_turn(const FrameState& frame, Usage usage, Deadline deadline) {
   if (auto sound = check_turn_usage(usage); !sound) {
     return std::move(sound.error());
   }
-  auto begun = frame->begin_cpu_turn(usage, deadline);
+  auto begun = frame.begin_cpu_turn(usage, deadline);
   if (!begun) {
     return std::move(begun.error());
   }
   return CpuAccess(frame, usage, *begun);
+}
+
+void FrameHandle::let_go() noexcept {
+  if (state_->cpu_turn_open()) {
+    const FrameState& frame = *state_;
+    frame.leave_to_turn(std::move(state_));
+  }
 }
 
 }  // namespace core
@@ -57,8 +70,12 @@ Result<CpuAccess> begin_cpu_turn(const std::shared_ptr<const FrameState>& frame,
 CpuMapping::CpuMapping(std::shared_ptr<const core::FrameState> frame, std::shared_ptr<void> hold) noexcept
     : frame_(std::move(frame)), hold_(std::move(hold)) {}
 
-Result<CpuAccess> CpuMapping::begin(Usage usage, Deadline deadline) const {
-  return core::begin_cpu_access(frame_, usage, deadline);
+Result<CpuAccess> CpuMapping::begin(Usage usage, Deadline deadline) const& {
+  return core::begin_cpu_access(*frame_, usage, deadline);
+}
+
+Result<CpuAccess> CpuMapping::begin(Usage usage, Deadline deadline) && {
+  return core::begin_cpu_access(std::move(frame_), usage, deadline);
 }
 
 std::uint64_t CpuMapping::size() const noexcept {
@@ -86,7 +103,7 @@ CpuRange::~CpuRange() {
 }
 
 Result<CpuAccess> CpuRange::begin(Usage usage, Deadline deadline) const {
-  if (frame_ == nullptr) {
+  if (frame_.state() == nullptr) {
     return Error(Errc::WrongState, "CpuRange::begin", "this range was moved away; it maps nothing");
   }
   if (auto here = frame_->runtime()->check_process("CpuRange::begin"); !here) {
@@ -97,26 +114,20 @@ Result<CpuAccess> CpuRange::begin(Usage usage, Deadline deadline) const {
                  "this part was mapped while the buffer was known by read-only descriptors alone, and "
                  "writing was asked for; map it anew once the buffer came by a descriptor with O_RDWR");
   }
-  return core::begin_cpu_turn(frame_, usage, deadline);
+  return core::begin_cpu_turn(*frame_, usage, deadline);
 }
-
-CpuAccess::CpuAccess(std::shared_ptr<const core::FrameState> frame, Usage usage, std::uint8_t lazy) noexcept
-    : frame_(std::move(frame)), usage_(usage), lazy_(lazy) {}
-
-CpuAccess::CpuAccess(CpuAccess&&) noexcept = default;
 
 CpuAccess& CpuAccess::operator=(CpuAccess&& other) noexcept {
   if (this != &other) {
-    abandon();
-    frame_ = std::move(other.frame_);
+    if (frame_ != nullptr) {
+      abandon();
+    }
+    frame_ = std::exchange(other.frame_, nullptr);
     usage_ = other.usage_;
     lazy_ = other.lazy_;
+    kept_ = std::move(other.kept_);
   }
   return *this;
-}
-
-CpuAccess::~CpuAccess() {
-  abandon();
 }
 
 std::span<std::byte> CpuAccess::bytes(std::uint32_t object) const noexcept {
@@ -147,21 +158,24 @@ Status CpuAccess::end() {
   if (frame_ == nullptr) {
     return Error(Errc::WrongState, "CpuAccess::end", "this access was ended before; an access ends once");
   }
-  if (auto here = frame_->runtime()->check_process("CpuAccess::end"); !here) {
-    return here;
+  if (!frame_->in_own_process()) {
+    return frame_->runtime()->check_process("CpuAccess::end");
   }
-  const auto frame = std::exchange(frame_, nullptr);
-  return frame->end_cpu_turn(usage_, lazy_);
+  const core::FrameState& frame = *std::exchange(frame_, nullptr);
+  return kept_ == nullptr ? frame.end_cpu_turn(usage_, lazy_) : end_and_let_go(frame);
+}
+
+Status CpuAccess::end_and_let_go(const core::FrameState& frame) {
+  const auto kept = std::move(kept_);
+  return frame.end_cpu_turn(usage_, lazy_);
 }
 
 void CpuAccess::abandon() noexcept {
-  if (frame_ == nullptr) {
+  if (!frame_->in_own_process()) {
+    std::exchange(frame_, nullptr)->forget_cpu_turn(usage_);  // the turn itself is the parent's
     return;
   }
   const auto runtime = frame_->runtime();
-  if (!runtime->in_own_process()) {
-    return;  // the turn is the parent's
-  }
   if (auto ended = end(); !ended) {
     runtime->log(LogLevel::Error,
                  "a CPU access was dropped and could not be ended: " + ended.error().message());

@@ -81,17 +81,17 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
     auto told = tell_device(usage, {}, deadline);
     if (!told) {
       unreserve(usage);
-      frame_->release_turns(usage);
+      frame_->release_turns(usage, TurnsOf::Devices);
       return std::move(told.error());
     }
     frame_->note_content(usage);
     return FenceRefs();
   }
-  if (auto taken = frame_->take_turns(usage, deadline); !taken) {
+  if (auto taken = frame_->take_turns(usage, TurnsOf::Devices, deadline); !taken) {
     return std::move(taken.error());
   }
   if (handle_ == nullptr) {
-    frame_->release_turns(usage);
+    frame_->release_turns(usage, TurnsOf::Devices);
     return Error(Errc::WrongState, "begin_access",
                  fmt::format("{} has not got the memory since it was to be imported anew and that failed; "
                              "Mapping::invalidate() may be tried again",
@@ -113,7 +113,7 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
     }
   }
   if (!failure) {
-    frame_->release_turns(usage);
+    frame_->release_turns(usage, TurnsOf::Devices);
     return std::move(failure.error());
   }
   frame_->note_content(usage);
@@ -136,11 +136,11 @@ bool AttachmentState::take_turns_at_once(Usage usage) noexcept {
   std::size_t taken = 0;
   for (BufferState* buffer : buffers) {
     // Empty before, so as not to take a turn in vain, and looked at again after it.
-    if (!buffer->fences().empty() || !buffer->access().try_begin(usage)) {
+    if (!buffer->fences().empty() || !buffer->access().try_begin(usage, TurnsOf::Devices)) {
       break;
     }
     if (!ready_at_once(*buffer, usage)) {
-      buffer->release_turn(usage);
+      buffer->release_turn(usage, TurnsOf::Devices);
       break;
     }
     ++taken;
@@ -153,7 +153,7 @@ bool AttachmentState::take_turns_at_once(Usage usage) noexcept {
     if (!writes(usage)) {
       buffer->fences().unreserve(CW_MAX_SIGNALS);
     }
-    buffer->release_turn(usage);
+    buffer->release_turn(usage, TurnsOf::Devices);
   }
   return false;
 }

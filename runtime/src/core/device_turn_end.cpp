@@ -113,7 +113,7 @@ Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence
   warn_of_missing_fences(signals.fences);
   keep_work(signals.fences);
   if (signals.told || device_has_stopped()) {
-    frame_->release_turns(usage);
+    frame_->release_turns(usage, TurnsOf::Devices);
   } else {
     keep_turn_until_idle(usage);
   }
@@ -208,7 +208,7 @@ void AttachmentState::lose_access(Usage usage) noexcept {
       buffer->fences().note_written(ECANCELED);
     }
   }
-  frame_->release_turns(usage);
+  frame_->release_turns(usage, TurnsOf::Devices);
 }
 
 void AttachmentState::keep_work(const FenceRefs& left) {

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "core/turn_watch.hpp"
+
 namespace causeway::core {
 namespace detail {
 
@@ -22,8 +24,10 @@ Status other_process(std::string_view operation) {
 Result<std::uint64_t> fork_generation() {
   // Once a process, at the first need: programs that make no runtime carry no handler. It cannot be taken
   // back, and is inherited by children, so each later fork counts on.
-  static const int noted =
-      ::pthread_atfork(nullptr, nullptr, [] { detail::generation.fetch_add(1, std::memory_order_relaxed); });
+  static const int noted = ::pthread_atfork(TurnWatch::lock_for_fork, TurnWatch::unlock_after_fork, [] {
+    TurnWatch::unlock_after_fork();
+    detail::generation.fetch_add(1, std::memory_order_relaxed);
+  });
   if (noted != 0) {
     return Error(Errc::OutOfMemory, "pthread_atfork",
                  "the C library could not note the handler that tells a forked child from its parent", noted);

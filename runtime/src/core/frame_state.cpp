@@ -38,16 +38,20 @@ std::span<const DmaBuf> Frame::objects() const noexcept {
   return state_->objects();
 }
 
-Result<CpuAccess> Frame::begin_cpu_access(Usage usage, Deadline deadline) const {
-  return core::begin_cpu_access(state_, usage, deadline);
+Result<CpuAccess> Frame::begin_cpu_access(Usage usage, Deadline deadline) const& {
+  return core::begin_cpu_access(*state_, usage, deadline);
+}
+
+Result<CpuAccess> Frame::begin_cpu_access(Usage usage, Deadline deadline) && {
+  return core::begin_cpu_access(std::move(state_), usage, deadline);
 }
 
 Result<Attachment> Frame::attach(const Device& device, Usage usage, ImplicitSync sync) const {
-  auto state = core::AttachmentState::attach(device.state(), state_, usage, sync);
-  if (!state) {
-    return std::move(state.error());
+  auto attached = core::AttachmentState::attach(device.state(), state(), usage, sync);
+  if (!attached) {
+    return std::move(attached.error());
   }
-  return Attachment(std::move(*state));
+  return Attachment(std::move(*attached));
 }
 
 namespace core {
@@ -60,6 +64,8 @@ FrameState::FrameState(FrameLayout layout, std::vector<DmaBuf> objects)
   std::sort(in_order_.begin(), in_order_.end(),
             [](const BufferState* a, const BufferState* b) { return a->serial() < b->serial(); });
   in_order_.erase(std::unique(in_order_.begin(), in_order_.end()), in_order_.end());
+  only_ = in_order_.size() == 1 ? in_order_.front() : nullptr;
+  generation_ = runtime()->generation();
 }
 
 std::shared_ptr<const FrameState> FrameState::over(const DmaBuf& buffer) {
@@ -79,16 +85,16 @@ std::unique_ptr<const FrameState> FrameState::bytes_of(DmaBuf buffer) {
   return std::make_unique<const FrameState>(std::move(layout), std::vector<DmaBuf>{std::move(buffer)});
 }
 
-Status FrameState::take_turns(Usage usage, Deadline deadline) const {
+Status FrameState::take_turns(Usage usage, TurnsOf whose, Deadline deadline) const {
   if (auto here = runtime()->check_process("begin_access"); !here) {
     return here;
   }
   std::size_t taken = 0;
   Status failure;
   for (BufferState* buffer : in_order_) {
-    if (!buffer->access().try_begin(usage)) {
+    if (!buffer->access().try_begin(usage, whose)) {
       failure = buffer->recover_lost(deadline);
-      if (failure && !buffer->access().try_begin(usage)) {
+      if (failure && !buffer->access().try_begin(usage, whose)) {
         failure =
             Error(Errc::Busy, "begin_access",
                   fmt::format("buffer \"{}\" is {} by somebody else in this process; end that access first",
@@ -101,14 +107,14 @@ Status FrameState::take_turns(Usage usage, Deadline deadline) const {
     ++taken;
   }
   while (!failure && taken > 0) {
-    in_order_[--taken]->release_turn(usage);
+    in_order_[--taken]->release_turn(usage, whose);
   }
   return failure;
 }
 
-void FrameState::release_turns(Usage usage) const noexcept {
+void FrameState::release_turns(Usage usage, TurnsOf whose) const noexcept {
   for (BufferState* buffer : in_order_) {
-    buffer->release_turn(usage);
+    buffer->release_turn(usage, whose);
   }
 }
 
@@ -125,42 +131,33 @@ void FrameState::note_content(Usage usage) const noexcept {
   }
 }
 
-bool FrameState::begin_cpu_turn_at_once(Usage usage, LazyObjects& lazy) const noexcept {
+bool FrameState::begin_cpu_turns_at_once(Usage usage, LazyObjects& lazy) const noexcept {
   std::size_t taken = 0;
-  lazy = 0;
+  std::size_t elided = 0;
   for (BufferState* buffer : in_order_) {
-    // Looked at before, so as not to take a turn in vain; what may change until then is looked at again.
-    const bool plain = buffer->plain(usage);
-    if (buffer->mapped_address() == nullptr || !(plain || buffer->open_for(usage)) ||
-        !buffer->access().try_begin(usage)) {
+    const auto begun = buffer->begin_cpu_turn_at_once(usage);
+    if (begun == BufferState::BegunAtOnce::No) {
       break;
     }
-    const bool open = !plain && buffer->open_for(usage);
-    if (!(open || plain) || !buffer->fences().empty() ||
-        (reads(usage) && buffer->fences().content_error() != 0)) {
-      buffer->release_turn(usage);
-      break;
-    }
-    lazy |= static_cast<LazyObjects>(open ? 1U << taken : 0U);
+    elided += begun == BufferState::BegunAtOnce::Lazy ? 1U : 0U;
     ++taken;
   }
   if (taken == in_order_.size()) {
-    for (std::size_t i = 0; lazy != 0 && i < taken; ++i) {
-      if (is_lazy(lazy, i)) {
-        in_order_[i]->tally_elided();
-      }
+    lazy = static_cast<LazyObjects>((1U << taken) - 1U);
+    for (; elided > 0; --elided) {
+      in_order_.front()->tally_elided();
     }
     note_content(usage);
     return true;
   }
   while (taken > 0) {
-    in_order_[--taken]->release_turn(usage);
+    in_order_[--taken]->release_turn(usage, TurnsOf::Cpu);
   }
   return false;
 }
 
 Result<FrameState::LazyObjects> FrameState::begin_cpu_turn(Usage usage, Deadline deadline) const {
-  if (auto taken = take_turns(usage, deadline); !taken) {
+  if (auto taken = take_turns(usage, TurnsOf::Cpu, deadline); !taken) {
     return std::move(taken.error());
   }
   Status ready;
@@ -170,7 +167,7 @@ Result<FrameState::LazyObjects> FrameState::begin_cpu_turn(Usage usage, Deadline
       ready = buffer->check_content();
     }
     if (!ready) {
-      release_turns(usage);
+      release_turns(usage, TurnsOf::Cpu);
       return std::move(ready.error());
     }
   }
@@ -184,26 +181,41 @@ Result<FrameState::LazyObjects> FrameState::begin_cpu_turn(Usage usage, Deadline
     if (auto ended = end_brackets(usage, lazy, i); !ended) {
       runtime()->log(LogLevel::Error, ended.error().message());
     }
-    release_turns(usage);
+    release_turns(usage, TurnsOf::Cpu);
     return std::move(begun.error());
   }
   note_content(usage);
   return lazy;
 }
 
-Status FrameState::end_cpu_turn(Usage usage, LazyObjects lazy) const {
+Status FrameState::end_cpu_turns(Usage usage, LazyObjects lazy) const {
   auto ended = end_brackets(usage, lazy, in_order_.size());
   if (ended && writes(usage)) {
     for (BufferState* buffer : in_order_) {
       buffer->fences().note_written(0);
     }
   }
-  for (BufferState* buffer : in_order_) {
-    if (auto paid = buffer->end_turn(usage); !paid && ended) {
+  // The turn on the last object keeps the frame (cpu_turn_open), and so it ends last, and nothing is touched
+  // after it.
+  const std::size_t last = in_order_.size() - 1;
+  for (std::size_t i = 0; i <= last; ++i) {
+    if (auto paid = in_order_[i]->end_turn(usage, TurnsOf::Cpu); !paid && ended) {
       ended = std::move(paid);
     }
   }
   return ended;
+}
+
+void FrameState::forget_cpu_turn(Usage usage) const noexcept {
+  const std::size_t last = in_order_.size() - 1;
+  for (std::size_t i = 0; i <= last; ++i) {
+    static_cast<void>(in_order_[i]->end_turn(usage, TurnsOf::Cpu));  // nothing is paid in a child
+  }
+}
+
+void FrameState::leave_to_turn(std::shared_ptr<const FrameState> reference) const noexcept {
+  const auto left = TurnWatch::leave(left_, std::move(reference), in_order_.back()->access(), TurnsOf::Cpu);
+  static_cast<void>(left);  // there is nothing to fail
 }
 
 Status FrameState::end_brackets(Usage usage, LazyObjects lazy, std::size_t count) const {

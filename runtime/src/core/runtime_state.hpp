@@ -42,6 +42,8 @@ public:
   }
   /// False there. Destructors then leave devices alone: those serve the parent.
   [[nodiscard]] bool in_own_process() const noexcept { return same_process(generation_); }
+  /// Of fork_generation(), when it was made.
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
 
   [[nodiscard]] const uapi::Kernel& kernel() const noexcept { return kernel_; }
   /// Whether brackets of the CPU are left out where nobody needs them.
