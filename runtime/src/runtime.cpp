@@ -287,7 +287,8 @@ Result<Pollable> Runtime::dispatch_readiness() {
 }
 
 Counters Runtime::counters() const noexcept {
-  return state_->tally().read();
+  // In a forked child the books are not looked into: their lock may be held for ever.
+  return state_->tally().read(state_->in_own_process() ? state_->buffers().elided() : 0);
 }
 
 void Runtime::copy(std::span<std::byte> to, std::span<const std::byte> from) noexcept {

@@ -216,7 +216,7 @@ protected:
     CoreTurnLifetime::TearDown();
   }
 
-  static constexpr int kRounds = 500;
+  static constexpr int kRounds = 200;
   /// Runs both at the same time, each on a thread, for as many rounds; prepare before each, check after it.
   template <class Prepare, class One, class Other, class Check>
   static void race(Prepare&& prepare, One&& one, Other&& other, Check&& check) {

@@ -178,7 +178,7 @@ public:
   /// memory.
   [[nodiscard]] std::vector<LedgerEntry> ledger() const;
 
-  /// What was copied, waited for and synchronised since the start.
+  /// What was copied, waited for and synchronised since the start. Looks at each buffer that lives.
   [[nodiscard]] Counters counters() const noexcept;
   /// The library's one function that copies bytes between buffers, counted; past the caches where that is
   /// faster. Sizes must be equal.

@@ -81,7 +81,7 @@ std::span<const cw_sg_entry> Mapping::sg() const noexcept {
 }
 
 Result<Access> Mapping::begin_access(Usage usage, Deadline deadline) const {
-  return begin_access(usage, {}, deadline);
+  return begin_access(usage, std::span<const Fence>(), deadline);
 }
 
 Result<Access> Mapping::begin_access(Usage usage, std::span<const Fence> waits, Deadline deadline) const {
@@ -90,8 +90,17 @@ Result<Access> Mapping::begin_access(Usage usage, std::span<const Fence> waits, 
         Errc::WrongState, "Mapping::begin_access",
         "there is no mapping: the device took no part in this negotiation, or the mapping was moved away");
   }
-  if (auto here = state_->check_process("Mapping::begin_access"); !here) {
-    return std::move(here.error());
+  if (!state_->frame().in_own_process()) {
+    return std::move(state_->check_process("Mapping::begin_access").error());
+  }
+  if (waits.empty()) {
+    bool nothing_begun = true;
+    if (auto told = state_->begin_access_at_once(usage, deadline, nothing_begun); !told) {
+      return std::move(told.error());
+    }
+    if (!nothing_begun) {
+      return Result<Access>(tl::in_place, state_, usage, std::vector<Fence>());
+    }
   }
   auto begun = state_->begin_access(usage, waits, deadline);
   if (!begun) {
@@ -118,7 +127,9 @@ Access::Access(Access&&) noexcept = default;
 
 Access& Access::operator=(Access&& other) noexcept {
   if (this != &other) {
-    abandon();
+    if (attachment_ != nullptr) {
+      abandon();
+    }
     attachment_ = std::move(other.attachment_);
     usage_ = other.usage_;
     waits_ = std::move(other.waits_);
@@ -127,15 +138,17 @@ Access& Access::operator=(Access&& other) noexcept {
 }
 
 Access::~Access() {
-  abandon();
+  if (attachment_ != nullptr) {
+    abandon();
+  }
 }
 
 Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
   if (attachment_ == nullptr) {
     return Error(Errc::WrongState, "Access::end", "this access was ended before; an access ends once");
   }
-  if (auto here = attachment_->check_process("Access::end"); !here) {
-    return std::move(here.error());
+  if (!attachment_->frame().in_own_process()) {
+    return std::move(attachment_->check_process("Access::end").error());
   }
   // Work that waits for its own end never begins; such a fence is left out, so that nobody else waits for it.
   const bool own = std::any_of(signals.begin(), signals.end(), [this](const Fence& signal) {
@@ -144,7 +157,7 @@ Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
              return wait.context() == signal.context() && wait.sequence() >= signal.sequence();
            });
   });
-  const auto attachment = std::exchange(attachment_, nullptr);
+  const auto attachment = std::move(attachment_);
   auto left = attachment->end_access(usage_, own ? std::span<const Fence>() : signals);
   if (left && own) {
     return Error(
@@ -155,12 +168,12 @@ Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
   if (!left) {
     return std::move(left.error());
   }
-  return std::vector<Fence>(left->begin(), left->end());
+  return left->empty() ? std::vector<Fence>() : std::vector<Fence>(left->begin(), left->end());
 }
 
 void Access::abandon() noexcept {
-  const auto attachment = std::exchange(attachment_, nullptr);
-  if (attachment != nullptr && attachment->check_process("Access")) {  // else the turn is the parent's
+  const auto attachment = std::move(attachment_);
+  if (attachment->check_process("Access")) {  // else the turn is the parent's
     attachment->lose_access(usage_);
   }
 }

@@ -126,6 +126,7 @@ Result<std::shared_ptr<AttachmentState>> AttachmentState::attach(std::shared_ptr
 AttachmentState::AttachmentState(std::shared_ptr<DeviceState> device, std::shared_ptr<const FrameState> frame,
                                  Usage usage, ImplicitSync sync, Constraints needs)
     : device_(std::move(device)),
+      capabilities_(device_.state()->info().capabilities),
       frame_(std::move(frame)),
       usage_(usage),
       sync_(sync),
@@ -215,10 +216,6 @@ bool AttachmentState::may_move() const noexcept {
   const auto& buffers = frame_->in_order();
   return std::any_of(buffers.begin(), buffers.end(),
                      [](const BufferState* buffer) { return buffer->has(ExporterOp::MovesStorage); });
-}
-
-bool AttachmentState::through_cpu() const noexcept {
-  return device_.has(Capability::AccessesViaCpu);
 }
 
 Status AttachmentState::map(Direction direction, bool allow_copy) {

@@ -5,6 +5,7 @@
 #include <causeway/device.hpp>
 #include <causeway/exporter.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -65,7 +66,10 @@ public:
   [[nodiscard]] static std::shared_ptr<AttachmentState> held(
       std::shared_ptr<AttachmentState> mapped) noexcept;
 
-  /// What the device was told to wait for. (device_turn.cpp)
+  /// The turn where there is nothing to wait for, to pay or to hand over: a compare-and-swap and a few loads
+  /// for each object, and the backend's operation. nothing_begun: it takes begin_access. (device_turn.cpp)
+  [[nodiscard]] Status begin_access_at_once(Usage usage, Deadline deadline, bool& nothing_begun);
+  /// What the device was told to wait for.
   [[nodiscard]] Result<FenceRefs> begin_access(Usage usage, std::span<const Fence> waits, Deadline deadline);
   /// What others must wait for. The turn is over, whatever is answered.
   [[nodiscard]] Result<FenceRefs> end_access(Usage usage, std::span<const Fence> given);
@@ -78,7 +82,10 @@ public:
   void unmap_retired() noexcept;
 
 private:
-  [[nodiscard]] bool through_cpu() const noexcept;
+  [[nodiscard]] bool through_cpu() const noexcept { return has(Capability::AccessesViaCpu); }
+  [[nodiscard]] bool has(Capability capability) const noexcept {
+    return (capabilities_ & static_cast<std::uint32_t>(capability)) != 0;
+  }
   [[nodiscard]] bool bracketed() const noexcept { return through_cpu() && frame_->needs_sync(); }
   /// Takes the turns and the room for fences where there is nothing to wait for, to pay or to hand over: a
   /// compare-and-swap and a few loads for each object. False: nothing was begun.
@@ -92,6 +99,16 @@ private:
   [[nodiscard]] std::shared_ptr<FenceState> as_device_takes_it(const std::shared_ptr<FenceState>& fence);
   [[nodiscard]] Status prepare_memory(Usage usage, Deadline deadline);
   [[nodiscard]] Status tell_device(Usage usage, const FenceRefs& waits, Deadline deadline);
+  [[nodiscard]] Status tell_device(Usage usage, std::span<const cw_fence> waits, Deadline deadline);
+  /// What the backend made at the end of an access.
+  struct Made {
+    std::array<cw_fence, CW_MAX_SIGNALS> fences;
+    std::size_t count = 0;
+  };
+  [[nodiscard]] Status end_on_device(std::span<const cw_fence> given, Made& made);
+  /// The end of a turn that left nothing with the device.
+  [[nodiscard]] bool ends_plainly() const noexcept;
+  void end_plainly(Usage usage) noexcept;
   /// What a turn leaves behind.
   struct Signals {
     FenceRefs fences;  ///< all that there are, whatever else failed
@@ -99,6 +116,9 @@ private:
     Status status;
   };
   [[nodiscard]] Signals take_signals(std::span<const Fence> given);
+  /// The fences that the backend made, or else those that it was given. failure: what failed before.
+  [[nodiscard]] Signals take_made(const Made& made, FenceRefs given, Status failure);
+  [[nodiscard]] Result<FenceRefs> finish_access(Usage usage, Signals signals);
   [[nodiscard]] bool device_has_stopped();
   /// The turn stays the device's, which may still be at work, and so does the mapping.
   void keep_turn_until_idle(Usage usage);
@@ -136,6 +156,7 @@ private:
   void let_go() noexcept;
 
   Device device_;
+  const std::uint32_t capabilities_;  // the device's
   std::shared_ptr<const FrameState> frame_;
   Usage usage_;
   ImplicitSync sync_;

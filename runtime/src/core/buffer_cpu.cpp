@@ -181,10 +181,6 @@ bool BufferState::takes_writes(std::span<std::byte> range) const {
   return !ranges_for_reading_.contains(range.data());
 }
 
-void BufferState::tally_elided() noexcept {
-  runtime_->tally().add_sync_elided();
-}
-
 Result<bool> BufferState::begin_cpu_where_none_is_open(Usage usage, Deadline deadline) {
   if (!lazy()) {
     if (auto begun = begin_cpu(usage, deadline); !begun) {
@@ -198,7 +194,7 @@ Result<bool> BufferState::begin_cpu_where_none_is_open(Usage usage, Deadline dea
   const std::lock_guard lock(bracket_mutex_);
   const std::uint32_t open = open_.load(std::memory_order_relaxed);
   if (covers(open, usage)) {
-    tally_elided();  // another reader was faster
+    tally_elided(usage);  // another reader was faster
     return true;
   }
   if (open != 0) {

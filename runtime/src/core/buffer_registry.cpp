@@ -7,7 +7,7 @@ namespace causeway::core {
 
 void BufferRegistry::add(const std::shared_ptr<BufferState>& buffer) {
   const std::lock_guard lock(mutex_);
-  by_serial_.emplace(buffer->serial(), Entry{.buffer = buffer, .id = {}});
+  by_serial_.emplace(buffer->serial(), Entry{.buffer = buffer, .self = buffer.get(), .id = {}});
 }
 
 bool BufferRegistry::settle(BufferState& buffer, ObjectId id) {
@@ -37,7 +37,17 @@ void BufferRegistry::forget(BufferState& buffer) noexcept {
     return;
   }
   forget_identity_locked(entry->second, buffer.serial());
+  elided_by_gone_ += buffer.elided();
   by_serial_.erase(entry);
+}
+
+std::uint64_t BufferRegistry::elided() const noexcept {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t all = elided_by_gone_;
+  for (const auto& [serial, entry] : by_serial_) {
+    all += entry.self->elided();
+  }
+  return all;
 }
 
 void BufferRegistry::forget_identity_locked(Entry& entry, std::uint64_t serial) noexcept {

@@ -34,12 +34,15 @@ public:
   /// What was last found behind a descriptor of that number, a guess to be checked: numbers are reused.
   [[nodiscard]] std::shared_ptr<BufferState> guess(BorrowedFd fd) const;
   void remember(BorrowedFd fd, const std::shared_ptr<BufferState>& found);
+  /// The brackets that all buffers left out, of those that have gone, too.
+  [[nodiscard]] std::uint64_t elided() const noexcept;
   /// All that live, oldest first.
   [[nodiscard]] std::vector<std::shared_ptr<BufferState>> all() const;
 
 private:
   struct Entry {
     std::weak_ptr<BufferState> buffer;
+    const BufferState* self;  // there until forget()
     ObjectId id;
   };
 
@@ -56,6 +59,7 @@ private:
 
   mutable std::mutex mutex_;
   std::map<std::uint64_t, Entry> by_serial_;
+  std::uint64_t elided_by_gone_ = 0;
   std::unordered_map<ObjectId, std::uint64_t, Hash> by_id_;
   mutable std::mutex guesses_mutex_;  // guards what follows; a leaf
   std::array<std::weak_ptr<BufferState>, kGuesses> guesses_;

@@ -146,7 +146,7 @@ public:
   /// nothing for it; false: it ends by end_cpu.
   [[nodiscard]] Result<bool> begin_cpu_lazily(Usage usage, Deadline deadline) {
     if (open_for(usage)) {
-      tally_elided();
+      tally_elided(usage);
       return true;
     }
     return begin_cpu_where_none_is_open(usage, deadline);
@@ -198,7 +198,16 @@ public:
   [[nodiscard]] bool owes_nothing() const noexcept {
     return !owes_bracket() && debts_there_.load(std::memory_order_acquire) == 0;
   }
-  void tally_elided() noexcept;
+  /// Counts a bracket that was left out, for who has a turn of that usage: one writer needs no atomic
+  /// addition.
+  void tally_elided(Usage usage) noexcept {
+    if (writes(usage)) {
+      elided_.store(elided_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    } else {
+      elided_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  [[nodiscard]] std::uint64_t elided() const noexcept { return elided_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool owes_bracket() const noexcept { return open_.load(std::memory_order_acquire) != 0; }
   /// Pays the END that the CPU's turns owe, before somebody else's access. Errors: Io; it stays owed then.
   [[nodiscard]] Status pay_bracket();
@@ -326,6 +335,7 @@ private:
   std::unique_ptr<const FrameState> whole_;
   bool from_allocator_ = false;  // set before anybody else has it
   std::atomic<bool> written_{false};
+  std::atomic<std::uint64_t> elided_{0};  // part of Counters::sync_elided
   std::atomic<std::byte*> address_{nullptr};
   AccessState access_;
   /// Pays what the CPU's turns owe, once the turns are over that were open when laziness was barred.

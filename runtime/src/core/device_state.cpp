@@ -105,6 +105,10 @@ DeviceState::~DeviceState() {
   give_device_slot(slot_);
 }
 
+Status DeviceState::failed(std::int32_t status, const cw_error& failure) const {
+  return plugin::take_error(status, failure).within(info_.name);
+}
+
 std::uint64_t DeviceState::fence_context(std::uint32_t kind, std::uint64_t handle) {
   const std::lock_guard lock(contexts_mutex_);
   const auto [place, added] = contexts_.try_emplace({kind, handle}, 0);

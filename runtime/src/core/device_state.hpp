@@ -55,10 +55,7 @@ public:
     failure.text[0] = '\0';
     const std::lock_guard lock(mutex_);
     const std::int32_t status = operation(table_, handle_, &failure);
-    if (status == CW_OK) {
-      return {};
-    }
-    return plugin::take_error(status, failure).within(info_.name);
+    return status == CW_OK ? Status() : failed(status, failure);
   }
 
   /// Whether an operation would begin at once, without waiting for another one.
@@ -77,6 +74,8 @@ public:
   [[nodiscard]] Status wait_idle(Deadline deadline);
 
 private:
+  [[nodiscard]] Status failed(std::int32_t status, const cw_error& failure) const;
+
   std::shared_ptr<RuntimeState> runtime_;
   const cw_backend& table_;  // lives in the runtime
   cw_device* handle_;

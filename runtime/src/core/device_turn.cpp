@@ -72,20 +72,25 @@ Status AttachmentState::check_access(Usage usage, std::span<const Fence> waits) 
   return {};
 }
 
+Status AttachmentState::begin_access_at_once(Usage usage, Deadline deadline, bool& nothing_begun) {
+  nothing_begun = !suits_a_turn(usage) || (bits(usage) & ~bits(usage_)) != 0 || !take_turns_at_once(usage);
+  if (nothing_begun) {
+    return {};
+  }
+  auto told = tell_device(usage, std::span<const cw_fence>(), deadline);
+  if (told) {
+    frame_->note_content(usage);
+  } else {
+    unreserve(usage);
+    frame_->release_turns(usage, TurnsOf::Devices);
+  }
+  return told;
+}
+
 Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fence> waits,
                                                 Deadline deadline) {
   if (auto sound = check_access(usage, waits); !sound) {
     return std::move(sound.error());
-  }
-  if (waits.empty() && take_turns_at_once(usage)) {
-    auto told = tell_device(usage, {}, deadline);
-    if (!told) {
-      unreserve(usage);
-      frame_->release_turns(usage, TurnsOf::Devices);
-      return std::move(told.error());
-    }
-    frame_->note_content(usage);
-    return FenceRefs();
   }
   if (auto taken = frame_->take_turns(usage, TurnsOf::Devices, deadline); !taken) {
     return std::move(taken.error());
@@ -316,10 +321,14 @@ Status AttachmentState::tell_device(Usage usage, const FenceRefs& waits, Deadlin
     }
     loans.push_back(std::move(*loan));
   }
+  return tell_device(usage, lent, deadline);
+}
+
+Status AttachmentState::tell_device(Usage usage, std::span<const cw_fence> waits, Deadline deadline) {
   auto begin = plugin::sized<cw_access_begin>();
   begin.usage = bits(usage);
-  begin.waits = lent.empty() ? nullptr : lent.data();
-  begin.wait_count = static_cast<std::uint32_t>(lent.size());
+  begin.waits = waits.empty() ? nullptr : waits.data();
+  begin.wait_count = static_cast<std::uint32_t>(waits.size());
   begin.deadline_ns = to_nanoseconds(deadline);
   begin.flags = frame_->has_content() ? 0U : CW_ACCESS_NO_CONTENT;
   return device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {

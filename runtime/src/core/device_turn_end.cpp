@@ -57,25 +57,33 @@ AttachmentState::Signals AttachmentState::take_signals(std::span<const Fence> gi
     loans.push_back(std::move(*loan));
     signals.push_back(std::move(state));
   }
-  std::array<cw_fence, CW_MAX_SIGNALS> made;
-  made.fill(plugin::sized<cw_fence>());
+  Made made;
+  if (auto ended = end_on_device(std::span(lent).first(signals.size()), made); !ended) {
+    return {.fences = std::move(signals), .told = false, .status = std::move(ended)};
+  }
+  return take_made(made, std::move(signals), std::move(failure));
+}
+
+Status AttachmentState::end_on_device(std::span<const cw_fence> given, Made& made) {
+  made.fences.fill(plugin::sized<cw_fence>());
   auto end = plugin::sized<cw_access_end>();
   end.signal_capacity = CW_MAX_SIGNALS;
-  end.signals = made.data();
-  end.given_count = static_cast<std::uint32_t>(signals.size());
-  end.given = signals.empty() ? nullptr : lent.data();
+  end.signals = made.fences.data();
+  end.given_count = static_cast<std::uint32_t>(given.size());
+  end.given = given.empty() ? nullptr : given.data();
   auto ended = device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
     return table.end_access(self, handle_, &end, error);
   });
-  if (!ended) {
-    return {.fences = std::move(signals), .told = false, .status = std::move(ended)};
-  }
-  const std::size_t count = std::min<std::size_t>(end.signal_count, CW_MAX_SIGNALS);
-  if (count != 0) {
+  made.count = ended ? std::min<std::size_t>(end.signal_count, CW_MAX_SIGNALS) : 0;
+  return ended;
+}
+
+AttachmentState::Signals AttachmentState::take_made(const Made& made, FenceRefs signals, Status failure) {
+  if (made.count != 0) {
     signals.clear();  // the backend knows the whole of it, what it was given included
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    auto fence = fence_from_device(device_.state(), made.at(i));
+  for (std::size_t i = 0; i < made.count; ++i) {
+    auto fence = fence_from_device(device_.state(), made.fences.at(i));
     if (fence) {
       signals.push_back(std::move(*fence));
     } else if (failure) {
@@ -95,8 +103,40 @@ AttachmentState::Signals AttachmentState::take_signals(std::span<const Fence> gi
   return {.fences = std::move(signals), .told = true, .status = std::move(failure)};
 }
 
+bool AttachmentState::ends_plainly() const noexcept {
+  return !works_.load(std::memory_order_acquire) && !bracketed() &&
+         (sync_ == ImplicitSync::Off || through_cpu() || has(Capability::ImplicitFences) ||
+          has(Capability::ProducesOnly));
+}
+
+void AttachmentState::end_plainly(Usage usage) noexcept {
+  for (BufferState* buffer : frame_->in_order()) {
+    if (writes(usage)) {
+      buffer->fences().note_written(0);
+    } else {
+      buffer->fences().unreserve(CW_MAX_SIGNALS);
+    }
+  }
+  frame_->release_turns(usage, TurnsOf::Devices);
+}
+
 Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence> given) {
-  auto signals = take_signals(given);
+  if (!given.empty()) {
+    return finish_access(usage, take_signals(given));
+  }
+  Made made;
+  auto ended = end_on_device({}, made);
+  if (!ended) {
+    return finish_access(usage, {.fences = {}, .told = false, .status = std::move(ended)});
+  }
+  if (made.count == 0 && ends_plainly()) {
+    end_plainly(usage);
+    return FenceRefs();
+  }
+  return finish_access(usage, take_made(made, {}, {}));
+}
+
+Result<FenceRefs> AttachmentState::finish_access(Usage usage, Signals signals) {
   Status result = std::move(signals.status);
   if (auto finished = finish_memory(usage, signals.fences); !finished && result) {
     result = std::move(finished);

@@ -81,6 +81,10 @@ Result<CpuMapping> DmaBuf::map_cpu() const {
   if (auto here = state_->runtime()->check_process("DmaBuf::map_cpu"); !here) {
     return std::move(here.error());
   }
+  if (state_->mapped_address() != nullptr && !state_->has(ExporterOp::MovesStorage)) {
+    return Result<CpuMapping>(tl::in_place, std::shared_ptr<const core::FrameState>(state_, state_->whole()),
+                              nullptr);
+  }
   auto hold = state_->hold_cpu_mapping();
   if (auto address = state_->cpu_address(); !address) {
     return std::move(address.error());

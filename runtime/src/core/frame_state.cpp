@@ -118,34 +118,23 @@ void FrameState::release_turns(Usage usage, TurnsOf whose) const noexcept {
   }
 }
 
-bool FrameState::has_content() const noexcept {
-  return std::any_of(in_order_.begin(), in_order_.end(),
-                     [](const BufferState* buffer) { return buffer->has_content(); });
-}
-
-void FrameState::note_content(Usage usage) const noexcept {
-  for (BufferState* buffer : in_order_) {
-    if (writes(usage)) {
-      buffer->note_content();
-    }
-  }
-}
-
 bool FrameState::begin_cpu_turns_at_once(Usage usage, LazyObjects& lazy) const noexcept {
   std::size_t taken = 0;
-  std::size_t elided = 0;
+  std::uint32_t elided = 0;
   for (BufferState* buffer : in_order_) {
     const auto begun = buffer->begin_cpu_turn_at_once(usage);
     if (begun == BufferState::BegunAtOnce::No) {
       break;
     }
-    elided += begun == BufferState::BegunAtOnce::Lazy ? 1U : 0U;
+    elided |= begun == BufferState::BegunAtOnce::Lazy ? 1U << taken : 0U;
     ++taken;
   }
   if (taken == in_order_.size()) {
     lazy = static_cast<LazyObjects>((1U << taken) - 1U);
-    for (; elided > 0; --elided) {
-      in_order_.front()->tally_elided();
+    for (std::size_t i = 0; i < taken; ++i) {
+      if ((elided >> i & 1U) != 0) {
+        in_order_[i]->tally_elided(usage);
+      }
     }
     note_content(usage);
     return true;
@@ -257,11 +246,6 @@ Status FrameState::end_sync(Usage usage) const {
     }
   }
   return first;
-}
-
-bool FrameState::needs_sync() const noexcept {
-  return std::any_of(in_order_.begin(), in_order_.end(),
-                     [](const BufferState* buffer) { return buffer->needs_sync(); });
 }
 
 }  // namespace core

@@ -42,8 +42,14 @@ public:
   void release_turns(Usage usage, TurnsOf whose) const noexcept;
 
   /// For who has the turns: whether anything may be in the memory, and that from now on something may be.
-  [[nodiscard]] bool has_content() const noexcept;
-  void note_content(Usage usage) const noexcept;
+  [[nodiscard]] bool has_content() const noexcept {
+    return any([](const BufferState& buffer) { return buffer.has_content(); });
+  }
+  void note_content(Usage usage) const noexcept {
+    for (std::size_t i = 0; writes(usage) && i < in_order_.size(); ++i) {
+      in_order_[i]->note_content();
+    }
+  }
 
   /// The objects, by their place in in_order(), for which the end of a turn issues no SYNC END: it is put
   /// off, or there is none.
@@ -80,9 +86,20 @@ public:
   /// SYNC END on each object, whatever happens; the first failure is answered.
   [[nodiscard]] Status end_sync(Usage usage) const;
   /// Whether any object needs SYNC around accesses by the CPU.
-  [[nodiscard]] bool needs_sync() const noexcept;
+  [[nodiscard]] bool needs_sync() const noexcept {
+    return any([](const BufferState& buffer) { return buffer.needs_sync(); });
+  }
 
 private:
+  template <class Predicate>
+  [[nodiscard]] bool any(Predicate&& predicate) const noexcept {
+    for (const BufferState* buffer : in_order_) {
+      if (predicate(*buffer)) {
+        return true;
+      }
+    }
+    return false;
+  }
   [[nodiscard]] static bool is_lazy(LazyObjects lazy, std::size_t i) noexcept {
     return (std::uint32_t{lazy} >> i & 1U) != 0;
   }
@@ -118,7 +135,7 @@ private:
         only->note_content();
       }
       if (begun == BufferState::BegunAtOnce::Lazy) {
-        only->tally_elided();
+        only->tally_elided(usage);
       }
       return Result<CpuAccess>(tl::in_place, frame, usage, FrameState::LazyObjects{1});
     }

@@ -20,12 +20,36 @@ public:
   /// All are free.
   explicit FreeFrames(std::uint32_t count)
       : words_(count == 0 ? 1 : (count + kFramesOfWord - 1) / kFramesOfWord),
-        free_(new std::atomic<std::uint64_t>[words_]),
+        more_(words_ == 1 ? nullptr : new std::atomic<std::uint64_t>[words_]),
+        free_(words_ == 1 ? &one_ : more_.get()),
         open_words_(words_),
         count_(count) {
     for (std::uint32_t w = 0; w < words_; ++w) {
       free_[w].store(frames_of(w), std::memory_order_relaxed);
     }
+  }
+
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+  /// The next one in turn, if it is free, suits(frame), and nobody else takes one at this moment; else kNone,
+  /// which says nothing. For the pools that most are: of one word.
+  template <class Suits>
+  [[nodiscard]] std::uint32_t take_next(Suits&& suits) noexcept {
+    std::uint64_t seen = one_.load(std::memory_order_relaxed);
+    const std::uint64_t free = seen & kFrames;
+    if (free == 0) {
+      return kNone;
+    }
+    const std::uint64_t ahead = free & (~std::uint64_t{0} << next_.load(std::memory_order_relaxed));
+    const std::uint64_t left = ahead != 0 ? ahead : free;
+    const auto frame = static_cast<std::uint32_t>(std::countr_zero(left));
+    if (!suits(frame) ||
+        !one_.compare_exchange_strong(seen, seen & ~(std::uint64_t{1} << frame), std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+      return kNone;
+    }
+    next_.store(frame + 1 == count_ ? 0 : frame + 1, std::memory_order_relaxed);
+    return frame;
   }
 
   /// A free frame that suits(frame), the one after the last taken first, so that they are taken in turn; none
@@ -101,7 +125,6 @@ public:
 
 private:
   static constexpr std::uint32_t kFramesOfWord = 62;
-  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   static constexpr std::uint64_t kAwaited = std::uint64_t{1} << 62;
   static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
   static constexpr std::uint64_t kFrames = kAwaited - 1;
@@ -138,7 +161,9 @@ private:
   }
 
   const std::uint32_t words_;
-  const std::unique_ptr<std::atomic<std::uint64_t>[]> free_;
+  std::atomic<std::uint64_t> one_{0};  // the word, where one is enough; else no frame is free here
+  const std::unique_ptr<std::atomic<std::uint64_t>[]> more_;
+  std::atomic<std::uint64_t>* const free_;
   std::atomic<std::uint32_t> open_words_;  // that are not closed with all their frames back
   const std::uint32_t count_;
   std::atomic<std::uint32_t> next_{0};

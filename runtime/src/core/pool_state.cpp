@@ -30,18 +30,32 @@ const AllocationReport& FramePool::report() const noexcept {
   return state_->report();
 }
 
-Result<FrameLease> FramePool::acquire(Deadline deadline) {
-  if (!state_->runtime().in_own_process()) {
-    return std::move(state_->runtime().check_process("FramePool::acquire").error());
+namespace {
+
+Result<FrameLease> acquire_slowly(core::PoolState& pool, Deadline deadline) {
+  if (!pool.in_own_process()) {
+    return std::move(pool.runtime().check_process("FramePool::acquire").error());
   }
-  if (const auto index = state_->try_take()) {
-    return Result<FrameLease>(tl::in_place, *state_, state_->frame(*index));
+  if (const auto index = pool.try_take()) {
+    return FrameLease(pool, pool.frame(*index));
   }
-  auto index = state_->wait_and_take(deadline);
+  auto index = pool.wait_and_take(deadline);
   if (!index) {
     return std::move(index.error());
   }
-  return FrameLease(*state_, state_->frame(*index));
+  return FrameLease(pool, pool.frame(*index));
+}
+
+}  // namespace
+
+Result<FrameLease> FramePool::acquire(Deadline deadline) {
+  core::PoolState& pool = *state_;
+  if (pool.in_own_process()) {
+    if (const auto index = pool.take_next(); index != core::FreeFrames::kNone) {
+      return Result<FrameLease>(tl::in_place, pool, pool.frame(index));
+    }
+  }
+  return acquire_slowly(pool, deadline);
 }
 
 namespace core {
@@ -59,6 +73,7 @@ PoolState::PoolState(AllocationPlan plan, AllocationReport report, std::vector<M
       members_(std::move(members)),
       views_(members_.size()),
       runtime_(*members_.front().frame.state()->runtime()),
+      generation_(runtime_.generation()),
       free_(static_cast<std::uint32_t>(members_.size())) {
   for (std::size_t i = 0; i < members_.size(); ++i) {
     views_[i].fill(&no_mapping_);
@@ -118,23 +133,24 @@ Result<std::uint32_t> PoolState::wait_and_take(Deadline deadline) {
   return *index;
 }
 
-void PoolState::give(std::uint32_t index) noexcept {
-  for (;;) {
-    switch (free_.give(index)) {
-      case FreeFrames::Given::Back: return;
-      case FreeFrames::Given::Last: delete this; return;
-      case FreeFrames::Given::Awaited: break;
-    }
+void PoolState::give_otherwise(std::uint32_t index, FreeFrames::Given given) noexcept {
+  while (given == FreeFrames::Given::Awaited) {
     if (!runtime_.in_own_process()) {
       return;  // who waits there does so in the parent, and its lock may be held for ever here
     }
-    const std::lock_guard lock(mutex_);
-    if (waiting_ != 0) {
-      // Who waits has a handle, and cannot leave before this lock is given back: the pool lives.
-      free_.give_to_waiter(index);
-      freed_.notify_one();
-      return;
+    {
+      const std::lock_guard lock(mutex_);
+      if (waiting_ != 0) {
+        // Who waits has a handle, and cannot leave before this lock is given back: the pool lives.
+        free_.give_to_waiter(index);
+        freed_.notify_one();
+        return;
+      }
     }
+    given = free_.give(index);  // without the lock, which may be gone with the pool
+  }
+  if (given == FreeFrames::Given::Last) {
+    delete this;
   }
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/fence_list.hpp"
+#include "core/fork_guard.hpp"
 #include "core/free_frames.hpp"
 
 namespace causeway::core {
@@ -44,12 +45,25 @@ public:
   }
 
   [[nodiscard]] const RuntimeState& runtime() const noexcept { return runtime_; }
+  [[nodiscard]] bool in_own_process() const noexcept { return same_process(generation_); }
+  /// The next frame in turn, if it is free and nothing is known to be at work on it; else FreeFrames::kNone,
+  /// and try_take knows more.
+  [[nodiscard]] std::uint32_t take_next() noexcept {
+    return free_.take_next([this](std::uint32_t frame) {
+      const FenceList* only = only_list_[frame];
+      return only != nullptr && only->empty();
+    });
+  }
   /// A free frame, if there is one.
   [[nodiscard]] std::optional<std::uint32_t> try_take() noexcept;
   /// Waits for one. Errors: TimedOut.
   [[nodiscard]] Result<std::uint32_t> wait_and_take(Deadline deadline);
   /// May destroy the pool.
-  void give(std::uint32_t index) noexcept;
+  void give(std::uint32_t index) noexcept {
+    if (const auto given = free_.give(index); given != FreeFrames::Given::Back) {
+      give_otherwise(index, given);
+    }
+  }
 
 private:
   using Views = std::array<const Mapping*, Device::kMaxDevices + 1>;
@@ -57,6 +71,7 @@ private:
   PoolState(AllocationPlan plan, AllocationReport report, std::vector<Member> members,
             const std::vector<Device>& devices);
   ~PoolState() = default;
+  void give_otherwise(std::uint32_t index, FreeFrames::Given given) noexcept;
   /// The last handle is gone.
   void close() noexcept;
   /// Whether no fence is known on it, be it one that has signalled unnoticed.
@@ -76,6 +91,7 @@ private:
   std::vector<const FenceList*> only_list_;  // of a frame with one object, so that looking costs two loads
 
   const RuntimeState& runtime_;
+  const std::uint64_t generation_;
   FreeFrames free_;
   std::mutex mutex_;  // of who waits, and who wakes them
   std::condition_variable freed_;

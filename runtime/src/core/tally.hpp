@@ -22,18 +22,18 @@ public:
   void add_sync_end() noexcept { add(sync_ends_, 1); }
   void add_sync_owed() noexcept { add(sync_owed_, 1); }
   void add_sync_paid() noexcept { add(sync_paid_, 1); }
-  void add_sync_elided() noexcept { add(sync_elided_, 1); }
   void add_sync_elided_coherent() noexcept { add(sync_elided_coherent_, 1); }
   void add_alias_proof() noexcept { add(alias_proofs_, 1); }
 
-  [[nodiscard]] Counters read() const noexcept {
+  /// sync_elided: of all buffers, which count it themselves.
+  [[nodiscard]] Counters read(std::uint64_t sync_elided) const noexcept {
     return {.copied_bytes = copied_bytes_.load(std::memory_order_relaxed),
             .cpu_waits = cpu_waits_.load(std::memory_order_relaxed),
             .sync_starts = sync_starts_.load(std::memory_order_relaxed),
             .sync_ends = sync_ends_.load(std::memory_order_relaxed),
             .sync_owed = sync_owed_.load(std::memory_order_relaxed),
             .sync_paid = sync_paid_.load(std::memory_order_relaxed),
-            .sync_elided = sync_elided_.load(std::memory_order_relaxed),
+            .sync_elided = sync_elided,
             .sync_elided_coherent = sync_elided_coherent_.load(std::memory_order_relaxed),
             .alias_proofs = alias_proofs_.load(std::memory_order_relaxed)};
   }
@@ -57,7 +57,6 @@ private:
   Counter sync_owed_{0};
   Counter sync_paid_{0};
   Counter sync_elided_coherent_{0};
-  alignas(64) Counter sync_elided_{0};  // the one that the hot path counts, on a line of its own
   Counter alias_proofs_{0};
 };
 
