@@ -65,15 +65,13 @@ std::shared_ptr<BufferState> BufferRegistry::find(ObjectId id) const {
   return named == by_id_.end() ? nullptr : by_serial_.at(named->second).buffer.lock();
 }
 
-std::shared_ptr<BufferState> BufferRegistry::guess(BorrowedFd fd) const {
-  const std::lock_guard lock(guesses_mutex_);
-  return guesses_.at(static_cast<std::size_t>(fd.get()) % kGuesses).lock();
-}
-
 void BufferRegistry::remember(BorrowedFd fd, const std::shared_ptr<BufferState>& found) {
-  std::weak_ptr<BufferState> former = found;  // its end is outside of the lock
-  const std::lock_guard lock(guesses_mutex_);
-  guesses_.at(static_cast<std::size_t>(fd.get()) % kGuesses).swap(former);
+  std::weak_ptr<BufferState> former = found;
+  Guess& place = place_of(fd);
+  if (!place.taken.exchange(true, std::memory_order_acquire)) {
+    place.buffer.swap(former);
+    place.taken.store(false, std::memory_order_release);
+  }
 }
 
 std::vector<std::shared_ptr<BufferState>> BufferRegistry::all() const {

@@ -4,6 +4,7 @@
 #include <causeway/dma_buf.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -31,8 +32,17 @@ public:
   void forget(BufferState& buffer) noexcept;
 
   [[nodiscard]] std::shared_ptr<BufferState> find(ObjectId id) const;
-  /// What was last found behind a descriptor of that number, a guess to be checked: numbers are reused.
-  [[nodiscard]] std::shared_ptr<BufferState> guess(BorrowedFd fd) const;
+  /// What was last found behind a descriptor of that number, a guess to be checked: numbers are reused. None,
+  /// too, while another thread looks at the same place: nobody waits for a guess.
+  [[nodiscard]] std::shared_ptr<BufferState> guess(BorrowedFd fd) noexcept {
+    Guess& place = place_of(fd);
+    if (place.taken.exchange(true, std::memory_order_acquire)) {
+      return nullptr;
+    }
+    auto found = place.buffer.lock();
+    place.taken.store(false, std::memory_order_release);
+    return found;
+  }
   void remember(BorrowedFd fd, const std::shared_ptr<BufferState>& found);
   /// The brackets that all buffers left out, of those that have gone, too.
   [[nodiscard]] std::uint64_t elided() const noexcept;
@@ -61,8 +71,14 @@ private:
   std::map<std::uint64_t, Entry> by_serial_;
   std::uint64_t elided_by_gone_ = 0;
   std::unordered_map<ObjectId, std::uint64_t, Hash> by_id_;
-  mutable std::mutex guesses_mutex_;  // guards what follows; a leaf
-  std::array<std::weak_ptr<BufferState>, kGuesses> guesses_;
+  struct Guess {
+    std::atomic<bool> taken{false};  // by who looks at what follows
+    std::weak_ptr<BufferState> buffer;
+  };
+  [[nodiscard]] Guess& place_of(BorrowedFd fd) noexcept {
+    return guesses_[static_cast<std::size_t>(fd.get()) % kGuesses];
+  }
+  std::array<Guess, kGuesses> guesses_;
 };
 
 }  // namespace causeway::core

@@ -66,6 +66,24 @@ Result<std::shared_ptr<BufferState>> BufferState::adopt(std::shared_ptr<RuntimeS
   return buffer;
 }
 
+std::shared_ptr<BufferState> BufferState::guess_of(RuntimeState& runtime, BorrowedFd fd) noexcept {
+  auto guess = runtime.buffers().guess(fd);
+  auto& can_compare = runtime.kernel_compares_files();
+  if (guess == nullptr || !guess->settled() || !can_compare.load(std::memory_order_relaxed)) {
+    return nullptr;
+  }
+  // The same open file, so that it permits no more than the one that is known, and there is nothing to meet.
+  const auto same = runtime.kernel().same_file(fd, guess->backing().fd);
+  if (same != uapi::Kernel::SameFile::Yes) {
+    if (same == uapi::Kernel::SameFile::NotKnown) {
+      can_compare.store(false, std::memory_order_relaxed);
+    }
+    return nullptr;
+  }
+  guess->mark_escaped();
+  return guess;
+}
+
 Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<RuntimeState>& runtime,
                                                          BorrowedFd fd, CallSite where) {
   if (auto here = runtime->check_process("DmaBuf::from_fd"); !here) {
@@ -75,10 +93,6 @@ Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<R
   if (!fd.valid()) {
     return Error(Errc::InvalidArgument, "DmaBuf::from_fd",
                  fmt::format("{} is no file descriptor; a dma-buf or memfd was expected", fd.get()));
-  }
-  if (auto guess = runtime->buffers().guess(fd); guess != nullptr && guess->is_behind(fd)) {
-    guess->mark_escaped();
-    return guess;
   }
   auto id = kernel.identity(fd);
   if (!id) {
@@ -139,19 +153,6 @@ Result<std::shared_ptr<BufferState>> BufferState::import(const std::shared_ptr<R
   }
   runtime->buffers().remember(fd, buffer);
   return buffer;
-}
-
-bool BufferState::is_behind(BorrowedFd fd) const {
-  auto& can_compare = runtime_->kernel_compares_files();
-  if (!settled() || !can_compare.load(std::memory_order_relaxed)) {
-    return false;
-  }
-  // The same open file, so that it permits no more than the one that is known, and there is nothing to meet.
-  const auto same = runtime_->kernel().same_file(fd, backing().fd);
-  if (same == uapi::Kernel::SameFile::NotKnown) {
-    can_compare.store(false, std::memory_order_relaxed);
-  }
-  return same == uapi::Kernel::SameFile::Yes;
 }
 
 BufferState::BufferState(std::shared_ptr<RuntimeState> runtime, ExportInfo info, CallSite where)

@@ -42,6 +42,10 @@ public:
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> adopt(std::shared_ptr<RuntimeState> runtime,
                                                                   Storage storage, std::string exporter,
                                                                   std::string name, CallSite where);
+  /// The buffer that was last behind a descriptor of that number, if the descriptor is of the very open file
+  /// that the buffer holds: one system call, where the kernel can tell (F_DUPFD_QUERY, Linux 6.10). Null says
+  /// nothing.
+  [[nodiscard]] static std::shared_ptr<BufferState> guess_of(RuntimeState& runtime, BorrowedFd fd) noexcept;
   /// The object behind a foreign descriptor, which is duplicated. One that is known already is that one.
   [[nodiscard]] static Result<std::shared_ptr<BufferState>> import(
       const std::shared_ptr<RuntimeState>& runtime, BorrowedFd fd, CallSite where);
@@ -74,9 +78,6 @@ public:
   [[nodiscard]] bool read_only() const noexcept {
     return settled() && read_only_.load(std::memory_order_acquire);
   }
-  /// Whether this descriptor is of the very open file that the buffer holds: one system call, where the
-  /// kernel can tell (F_DUPFD_QUERY, Linux 6.10). False says nothing.
-  [[nodiscard]] bool is_behind(BorrowedFd fd) const;
   /// The buffer came in once more, by this descriptor. If that permits writing and those before did not, it
   /// is kept, and the buffer can be written from now on; what was mapped and attached stays as it is.
   /// Errors: OutOfFds, OutOfMemory; the buffer is then as before.

@@ -25,6 +25,11 @@ Result<DmaBuf> DmaBuf::create(Runtime& runtime, ExportInfo info, CallSite where)
 }
 
 Result<DmaBuf> DmaBuf::from_fd(Runtime& runtime, BorrowedFd fd, CallSite where) {
+  if (fd.valid() && runtime.state()->in_own_process()) {
+    if (auto known = core::BufferState::guess_of(*runtime.state(), fd)) {
+      return Result<DmaBuf>(tl::in_place, std::move(known));
+    }
+  }
   auto state = core::BufferState::import(runtime.state(), fd, where);
   if (!state) {
     return std::move(state.error());

@@ -37,6 +37,16 @@ Error no_kernel_reservation(const char* operation, const core::BufferState& buff
                   buffer.name(), buffer.exporter()));
 }
 
+/// What the kernel's reservation of a settled dma-buf holds against that usage.
+Result<SyncFile> export_of(const core::BufferState& buffer, Usage usage) {
+  auto fd = uapi::export_sync_file(buffer.runtime()->kernel(), buffer.backing().fd, usage);
+  if (!fd) {
+    return std::move(fd.error());
+  }
+  return Result<SyncFile>(tl::in_place, std::make_shared<core::SyncFileState>(
+                                            buffer.runtime(), std::move(*fd), Producer::Unknown));
+}
+
 /// What the kernel's poll and EXPORT_SYNC_FILE are asked for: none if they know nothing of that usage.
 std::optional<Usage> kernel_usage(FenceUsage usage) noexcept {
   switch (usage) {
@@ -232,11 +242,8 @@ Result<SyncFile> Reservation::export_sync_file(Usage usage, Deadline deadline) c
     }
   }
   if (buffer_->backing().is_dma_buf) {
-    auto kernel = export_from_kernel(writes(usage) ? FenceUsage::Read : FenceUsage::Write);
-    if (!kernel) {
-      return std::move(kernel.error());
-    }
-    if (fences.empty()) {
+    auto kernel = export_of(*buffer_, usage);
+    if (!kernel || fences.empty()) {
       return kernel;
     }
     fences.push_back(kernel->fence());
@@ -264,13 +271,7 @@ Result<SyncFile> Reservation::export_from_kernel(FenceUsage usage) const {
   if (!buffer_->backing().is_dma_buf) {
     return no_kernel_reservation("Reservation::export_from_kernel", *buffer_);
   }
-  auto fd = uapi::export_sync_file(buffer_->runtime()->kernel(), buffer_->backing().fd,
-                                   usage == FenceUsage::Write ? Usage::Read : Usage::Write);
-  if (!fd) {
-    return std::move(fd.error());
-  }
-  return SyncFile(
-      std::make_shared<core::SyncFileState>(buffer_->runtime(), std::move(*fd), Producer::Unknown));
+  return export_of(*buffer_, usage == FenceUsage::Write ? Usage::Read : Usage::Write);
 }
 
 Status Reservation::import_into_kernel(const SyncFile& fence, FenceUsage usage) const {

@@ -34,9 +34,11 @@ Result<std::optional<FenceOutcome>> SyncFileState::ask(Deadline deadline) {
   if (!ready) {
     return std::move(ready.error());
   }
-  if (!*ready) {
-    return std::optional<FenceOutcome>();
-  }
+  return *ready ? ask_how() : std::optional<FenceOutcome>();
+}
+
+Result<std::optional<FenceOutcome>> SyncFileState::ask_how() {
+  const auto& kernel = runtime()->kernel();
   auto info = uapi::query_sync_file(kernel, fd_.borrow());
   if (!info) {
     return std::move(info.error());

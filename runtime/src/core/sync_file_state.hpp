@@ -23,6 +23,8 @@ public:
 
 private:
   [[nodiscard]] Result<std::optional<FenceOutcome>> ask(Deadline deadline) override;
+  /// For one that has ended.
+  [[nodiscard]] Result<std::optional<FenceOutcome>> ask_how();
 
   const UniqueFd fd_;
 };

@@ -111,16 +111,6 @@ Result<ObjectId> Kernel::identity(BorrowedFd fd) const {
   return ObjectId{.device = status.st_dev, .inode = status.st_ino};
 }
 
-Kernel::SameFile Kernel::same_file(BorrowedFd a, BorrowedFd b) const noexcept {
-#ifdef F_DUPFD_QUERY
-  constexpr int kQuery = F_DUPFD_QUERY;
-#else
-  constexpr int kQuery = 1024 + 3;  // since Linux 6.10; older C libraries lack the name
-#endif
-  const int answer = fcntl(a, kQuery, b.get());
-  return answer == 1 ? SameFile::Yes : answer < 0 && errno == EINVAL ? SameFile::NotKnown : SameFile::No;
-}
-
 bool Kernel::pages_are_there_to_stay(BorrowedFd memfd) const noexcept {
   struct stat status {};
   const int seals = fcntl(memfd, F_GET_SEALS, 0);
@@ -261,7 +251,9 @@ Result<bool> Kernel::poll(BorrowedFd fd, short events, Deadline deadline) const 
     pollfd entry{.fd = fd.get(), .events = events, .revents = 0};
     timespec timeout{};
     const timespec* limit = nullptr;
-    if (!deadline.is_never()) {
+    if (deadline.is_now()) {
+      limit = &timeout;
+    } else if (!deadline.is_never()) {
       const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.left());
       timeout.tv_sec = static_cast<time_t>(left.count() / 1'000'000'000);
       timeout.tv_nsec = static_cast<long>(left.count() % 1'000'000'000);

@@ -7,6 +7,9 @@
 #include <causeway/fd.hpp>
 #include <causeway/result.hpp>
 
+#include <fcntl.h>
+
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -62,8 +65,24 @@ public:
     Yes,
     NotKnown,  ///< this kernel cannot compare descriptors
   };
-  /// Whether two descriptors are of one open file (F_DUPFD_QUERY). No, too, for one that is none.
-  [[nodiscard]] SameFile same_file(BorrowedFd a, BorrowedFd b) const noexcept;
+  /// Whether two descriptors are of one open file (F_DUPFD_QUERY). No, too, for one that is none. Here, as
+  /// each return after a system call is a slow one.
+  [[nodiscard]] SameFile same_file(BorrowedFd a, BorrowedFd b) const noexcept {
+#ifdef F_DUPFD_QUERY
+    constexpr int kQuery = F_DUPFD_QUERY;
+#else
+    constexpr int kQuery = 1024 + 3;  // since Linux 6.10; older C libraries lack the name
+#endif
+    for (;;) {
+      const int answer = table_->fcntl(table_->context, a.get(), kQuery, b.get());
+      if (answer >= 0) {
+        return answer == 1 ? SameFile::Yes : SameFile::No;
+      }
+      if (errno != EINTR) {
+        return errno == EINVAL ? SameFile::NotKnown : SameFile::No;
+      }
+    }
+  }
   /// Whether each page of a memfd exists, and none can go away by shrinking: then reading anywhere in it is
   /// sound, and makes the kernel map what lies around (fault-around).
   [[nodiscard]] bool pages_are_there_to_stay(BorrowedFd memfd) const noexcept;

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -57,8 +58,13 @@ const cw_syscalls kReal = {
     .munmap = [](void*, void* address, std::size_t length) { return ::munmap(address, length); },
     .madvise = [](void*, void* address, std::size_t length,
                   int advice) { return ::madvise(address, length, advice); },
-    .ppoll = [](void*, struct pollfd* fds, nfds_t count,
-                const struct timespec* timeout) { return ::ppoll(fds, count, timeout, nullptr); },
+    .ppoll =
+        [](void*, struct pollfd* fds, nfds_t count, const struct timespec* timeout) {
+          // Only to look, poll(2) is the shorter way: it copies neither a time nor signals.
+          return timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_nsec == 0
+                     ? ::poll(fds, count, 0)
+                     : ::ppoll(fds, count, timeout, nullptr);
+        },
     .pipe2 = [](void*, int* ends, int flags) { return ::pipe2(ends, flags); },
     .epoll_create1 = [](void*, int flags) { return ::epoll_create1(flags); },
     .epoll_ctl = [](void*, int epoll, int operation, int fd,
