@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "buffers.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <causeway/plugin/descriptor.hpp>
 #include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <climits>
@@ -53,14 +53,7 @@ Result<UniqueFd> Buffer::dup_fd() const {
   if (lent < 0) {
     return failure_of("xrtBOExport", plugin::words("a buffer of ", size_, " bytes was not exported by XRT"));
   }
-  const auto& calls = host_.syscalls();
-  UniqueFd own(calls.fcntl(calls.context, lent, F_DUPFD_CLOEXEC, 0));
-  if (!own.valid()) {
-    const int reason = errno;
-    return Error(errc_from_errno(reason), "F_DUPFD_CLOEXEC",
-                 plugin::words("the descriptor that XRT exported could not be duplicated"), reason);
-  }
-  return own;
+  return plugin::duplicate(host_, lent, "a buffer that XRT exported");
 }
 
 Result<std::shared_ptr<Buffer>> Buffers::import(const cw_object& object) {

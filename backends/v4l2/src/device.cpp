@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
+#include <causeway/plugin/descriptor.hpp>
 #include <causeway/plugin/text.hpp>
-#include <cerrno>
 #include <chrono>
 #include <limits>
 #include <span>
@@ -40,21 +38,16 @@ struct Memory {
 Result<Memory> keep(plugin::Host host, const std::string& path, const Agreed& agreed,
                     const cw_attach_info& info) {
   Memory memory;
-  const auto& calls = host.syscalls();
   for (std::uint32_t p = 0; p < agreed.row->memory_planes; ++p) {
     const auto& object = info.objects[agreed.row->memory_planes == 1 ? 0 : info.planes[p].object];
-    UniqueFd copy(calls.fcntl(calls.context, object.fd, F_DUPFD_CLOEXEC, 0));
-    if (!copy.valid()) {
-      const int reason = errno;
-      return Error(errc_from_errno(reason), "fcntl",
-                   plugin::words("a dma-buf could not be kept for the camera ", path,
-                                 ": its file descriptor cannot be duplicated"),
-                   reason);
+    auto copy = plugin::duplicate(host, object.fd, "a dma-buf for the camera " + path);
+    if (!copy) {
+      return std::move(copy.error());
     }
-    memory.planes.push_back({.fd = copy.get(),
+    memory.planes.push_back({.fd = copy->get(),
                              .length = static_cast<std::uint32_t>(std::min<std::uint64_t>(
                                  object.size, std::numeric_limits<std::uint32_t>::max()))});
-    memory.fds.push_back(std::move(copy));
+    memory.fds.push_back(std::move(*copy));
   }
   return memory;
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The functions of causeway/v4l2_abi.h: nothing but the crossing from C to C++ and back.
 
-#include <fcntl.h>
-
 #include <algorithm>
+#include <causeway/plugin/descriptor.hpp>
 #include <causeway/plugin/text.hpp>
-#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <span>
@@ -293,18 +291,11 @@ std::int32_t dup_poll_fd(cw_device* device, std::int32_t* fd, cw_error* error) {
       return {};
     }
     const Node& node = camera(device).node();
-    const auto& calls = node.host().syscalls();
-    int copy = -1;
-    do {
-      copy = calls.fcntl(calls.context, node.fd(), F_DUPFD_CLOEXEC, 0);
-    } while (copy < 0 && errno == EINTR);
-    if (copy < 0) {
-      const int reason = errno;
-      return Error(errc_from_errno(reason), "F_DUPFD_CLOEXEC",
-                   plugin::words("the descriptor of the camera ", node.path(), " cannot be duplicated"),
-                   reason);
+    auto copy = plugin::duplicate(node.host(), node.fd(), node.path());
+    if (!copy) {
+      return std::move(copy.error());
     }
-    *fd = copy;
+    *fd = copy->release();
     return {};
   });
 }
