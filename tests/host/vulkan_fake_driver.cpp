@@ -35,7 +35,8 @@ constexpr std::array<const char*, 7> kExtensions{
 VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice, VkPhysicalDeviceProperties* out) {
   *out = {};
   out->apiVersion = VK_API_VERSION_1_1;
-  out->deviceType = VK_PHYSICAL_DEVICE_TYPE_CPU;  // so that it takes memfds
+  out->deviceType = VK_PHYSICAL_DEVICE_TYPE_CPU;
+  out->vendorID = driver.vendor;
   plugin::copy_text(out->deviceName, "fake driver");
 }
 VKAPI_ATTR void VKAPI_CALL properties2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* out) {
@@ -169,6 +170,7 @@ VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice, const VkMemoryAllocateInfo* in
   const auto* first = static_cast<const VkBaseInStructure*>(info->pNext);
   const bool by_fd = first != nullptr && first->sType == VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR;
   const int fd = by_fd ? reinterpret_cast<const VkImportMemoryFdInfoKHR*>(first)->fd : -1;
+  driver.tries += by_fd ? 1 : 0;
   VkResult result = std::exchange(driver.allocate_fails, VK_SUCCESS);
   const bool opaque = by_fd && reinterpret_cast<const VkImportMemoryFdInfoKHR*>(first)->handleType == kOpaque;
   if (result == VK_SUCCESS && by_fd) {

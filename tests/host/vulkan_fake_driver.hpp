@@ -26,8 +26,10 @@ struct FakeDriver {
   VkResult buffer_fails = VK_SUCCESS;
   VkResult bind_fails = VK_SUCCESS;
   VkResult submit_fails = VK_SUCCESS;
-  bool exports = false;          ///< says that it exports
-  bool opaque = false;           ///< says that one memory may be exported as dma-buf and as OPAQUE_FD
+  bool exports = false;  ///< says that it exports
+  bool opaque = false;   ///< says that one memory may be exported as dma-buf and as OPAQUE_FD
+  /// Mesa's, and on a CPU: so it passes for lavapipe, whose habits are learnt.
+  std::uint32_t vendor = VK_VENDOR_ID_MESA;
   std::uint8_t device_uuid = 1;  ///< the first byte; the others, and those of driverUUID, are 0
   /// What VK_EXT_physical_device_drm says of its primary node, major and minor; empty: it has no extension.
   std::optional<std::pair<std::int64_t, std::int64_t>> drm_node;
@@ -40,6 +42,7 @@ struct FakeDriver {
   int buffers = 0;
   int imports = 0;               ///< that succeeded
   VkDeviceSize buffer_size = 0;  ///< of the buffer made last
+  int tries = 0;                 ///< to import by descriptor
   int opaque_imports = 0;
   std::vector<std::string> mistakes;  ///< of the caller, by the specification
 

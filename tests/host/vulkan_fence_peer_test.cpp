@@ -171,7 +171,7 @@ TEST_F(VulkanFencePeer, ARefusedDescriptorIsNeitherLostNorClosedTwiceNorTriedAga
     VulkanFences::SetUp();
     queue().opaque = true;
     queue().closes = [closes](VkResult) { return closes; };
-    queue().import_fails = VK_ERROR_INVALID_EXTERNAL_HANDLE;  // what the habit is learnt from
+    FakeDriver::instance().vendor = closes ? FakeDriver::instance().vendor : 0x1002;
     open_both();
     const auto before = open_descriptors();
     queue().opaque_import_fails = VK_ERROR_INVALID_EXTERNAL_HANDLE;

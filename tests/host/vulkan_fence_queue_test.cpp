@@ -218,6 +218,23 @@ TEST_F(VulkanFenceQueue, ARefusedSyncFileIsWaitedForOnTheCpu) {
   }
 }
 
+// A memfd is no sync_file, so only lavapipe is tried with one.
+TEST_F(VulkanFenceQueue, AnotherDriverIsTriedWithNothingAndTakenByTheSpecification) {
+  FakeDriver::instance().vendor = 0x1002;
+  device_.emplace(host_, FakeDriver::words_with_fences(kSubmits));
+  ASSERT_TRUE(device_->opened()) << device_->opened();
+  EXPECT_EQ(queue().imports, 0);
+  auto object = memory_.object();
+  object.flags |= CW_OBJECT_IS_DMA_BUF;
+  attached_.emplace(*device_, AttachWords(object));
+  ASSERT_TRUE(attached_->outcome()) << attached_->outcome();
+  attachment_ = attached_->view().attachment;
+  const auto before = open_descriptors();
+  queue().import_fails = VK_ERROR_INVALID_EXTERNAL_HANDLE;
+  round({sync_file()});
+  EXPECT_EQ(open_descriptors(), before);
+}
+
 TEST_F(VulkanFenceQueue, FailuresLeaveNothingBehindAndTheNextAccessWorks) {
   open(kSubmits);
   round({sync_file()});

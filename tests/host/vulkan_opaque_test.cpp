@@ -13,6 +13,7 @@ namespace causeway::test {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -156,6 +157,7 @@ TEST_F(VulkanOpaque, AHundredThousandRoundsAndFailuresLeaveNothingBehind) {
   for (const bool closes : {false, true}) {
     SetUp();
     driver().closes = [closes](VkResult) { return closes; };
+    driver().vendor = closes ? driver().vendor : 0x1002;  // one that keeps to the specification
     const OpenedDevice giver(host_, FakeDriver::words());
     const OpenedDevice taker(host_, FakeDriver::words());
     pin(taker, CW_VULKAN_IMPORT_OPAQUE_FD);
@@ -175,6 +177,20 @@ TEST_F(VulkanOpaque, AHundredThousandRoundsAndFailuresLeaveNothingBehind) {
     EXPECT_EQ(driver().buffers, buffers);
     EXPECT_EQ(open_descriptors(), descriptors);
   }
+}
+
+// What it does with dma-bufs says nothing of other descriptors.
+TEST_F(VulkanOpaque, AFailureOfADriverThatMayCloseIsLeftAloneAndSaid) {
+  const OpenedDevice giver(host_, FakeDriver::words());
+  const OpenedDevice taker(host_, FakeDriver::words());
+  pin(taker, CW_VULKAN_IMPORT_OPAQUE_FD);
+  ExportedBytes bytes(giver);
+  ASSERT_TRUE(bytes.outcome()) << bytes.outcome();
+  const auto before = open_descriptors().size();
+  driver().allocate_fails = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  EXPECT_EQ(taker.attach_once(AttachWords(bytes.object())).status, CW_OUT_OF_MEMORY);
+  EXPECT_EQ(open_descriptors().size(), before + 1);
+  EXPECT_THAT(host_.messages(), Contains(HasSubstr("it is left alone")));
 }
 
 // The real one: it says by query that it cannot.

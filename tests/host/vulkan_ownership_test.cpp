@@ -48,6 +48,26 @@ TEST_F(VulkanOwnership, ADriverThatKeepsToTheSpecification) {
   fail_often(device);
 }
 
+// What is no dma-buf may not be imported as one, so only lavapipe's habits are learnt
+// (VUID-VkImportMemoryFdInfoKHR-handleType-00670).
+TEST_F(VulkanOwnership, AnotherDriverIsTriedWithNothingAndTakenByTheSpecification) {
+  driver().vendor = 0x1002;
+  const OpenedDevice device(host_, FakeDriver::words());
+  ASSERT_TRUE(device.opened()) << device.opened();
+  EXPECT_EQ(driver().tries, 0);
+  EXPECT_EQ(device.capabilities() & CW_CAP_IMPORTS_MEMFD, 0U);
+  auto object = memory_.object();
+  object.flags |= CW_OBJECT_IS_DMA_BUF;
+  const auto before = open_descriptors();
+  for (const VkResult result : {VK_ERROR_INVALID_EXTERNAL_HANDLE, VK_ERROR_OUT_OF_HOST_MEMORY}) {
+    driver().allocate_fails = result;
+    EXPECT_FALSE(device.attach_once(AttachWords(object)));
+  }
+  EXPECT_TRUE(device.attach_once(AttachWords(object)));
+  EXPECT_EQ(driver().tries, 3);
+  EXPECT_EQ(open_descriptors(), before);
+}
+
 TEST_F(VulkanOwnership, ADriverThatAlwaysCloses) {
   driver().closes = [](VkResult) { return true; };
   const OpenedDevice device(host_, FakeDriver::words());

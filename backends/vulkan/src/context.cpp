@@ -55,14 +55,16 @@ void learn_habits(Context& context) {
                                                      VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT) &
                                   kBoth) == kBoth;
     }
-    if (context.imports_sync_fd && (context.submits || context.takes_turns)) {
+    if (context.physical.is_lavapipe() && context.imports_sync_fd &&
+        (context.submits || context.takes_turns)) {
       context.semaphore_habit = FdHabit::learn_of_semaphores(context);
     }
   }
-  if (context.extensions.dma_buf()) {
+  // Of the others only what the specification permits is asked: no file that is not of the handle's type
+  // (VUID-VkImportMemoryFdInfoKHR-handleType-00670, VUID-VkImportSemaphoreFdInfoKHR-fd-01544).
+  if (context.physical.is_lavapipe() && context.extensions.dma_buf()) {
     context.fd_habit = FdHabit::learn(context);
-    // Only a driver that maps the descriptor with mmap can take a memfd; others would refuse it, or worse.
-    context.imports_memfd = context.physical.on_cpu() && takes_memfd(context);
+    context.imports_memfd = takes_memfd(context);
   }
   if (context.physical.driver_id == VK_DRIVER_ID_NVIDIA_PROPRIETARY) {
     context.host.log(

@@ -91,8 +91,8 @@ private:
 /// The functions that this device has, by its extensions and features.
 [[nodiscard]] EnabledParts enabled_parts(const Context& context) noexcept;
 
-/// Tries out what no query answers: who closes descriptors, and whether a memfd is taken. The last step of
-/// opening a device, own or adopted.
+/// What the device does with semaphores of others; and of lavapipe tries out what no query answers: when it
+/// closes descriptors, and whether it takes a memfd. The last step of opening a device, own or adopted.
 void learn_habits(Context& context);
 
 }  // namespace causeway::vulkan_backend

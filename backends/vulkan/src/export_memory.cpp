@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <causeway/format.hpp>
+#include <causeway/plugin/descriptor.hpp>
 #include <cerrno>
 #include <limits>
 #include <span>
@@ -349,11 +350,7 @@ Result<UniqueFd> ExportedMemory::descriptor() const {
     return Error(Errc::Io, "vkGetMemoryFdKHR",
                  fmt::format("{} succeeded in exporting, and gave no descriptor", context_.name()));
   }
-  UniqueFd fd(raw);
-  // The specification says nothing about close-on-exec.
-  const auto& calls = context_.host.syscalls();
-  calls.fcntl(calls.context, fd.get(), F_SETFD, FD_CLOEXEC);
-  return fd;
+  return plugin::take_from_driver(context_.host, raw);
 }
 
 void ExportedMemory::make_known(ObjectId id) {

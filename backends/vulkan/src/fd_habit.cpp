@@ -111,6 +111,7 @@ VKAPI_ATTR void VKAPI_CALL free_nothing(void*, void*) {}
 
 FdHabit FdHabit::learn(const Context& context) {
   FdHabit habit;
+  habit.learnt_ = true;
   const VkAllocationCallbacks no_memory{nullptr,       &allocate_nothing, &reallocate_nothing,
                                         &free_nothing, nullptr,           nullptr};
   const UniqueFd file = private_memfd(context, 0);
@@ -135,6 +136,7 @@ FdHabit FdHabit::learn(const Context& context) {
 
 FdHabit FdHabit::learn_of_semaphores(const Context& context) {
   FdHabit habit;
+  habit.learnt_ = true;
   const auto& calls = context.host.syscalls();
   const UniqueFd file = private_memfd(context, 0);
   const VkSemaphoreCreateInfo create{VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, nullptr, 0};

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
-#include <cerrno>
+#include <causeway/plugin/descriptor.hpp>
 #include <string>
 
 #include "vk_error.hpp"
@@ -25,8 +25,8 @@ Result<std::uint32_t> common_type(const Context& context, std::uint32_t resource
   return static_cast<std::uint32_t>(type);
 }
 
-void after_failure(const Context& context, UniqueFd& given, VkResult result) {
-  switch (context.fd_habit.after(result)) {
+void after_failure(const Context& context, UniqueFd& given, FdHabit::Answer habit, VkResult result) {
+  switch (habit) {
     case FdHabit::Answer::Leaves: given.reset(); return;
     case FdHabit::Answer::Closes: static_cast<void>(given.release()); return;
     case FdHabit::Answer::Unknown:
@@ -54,23 +54,20 @@ Result<Memory> import_fd(const Context& context, BorrowedFd fd, const ImportRequ
   if (!type) {
     return std::move(type.error());
   }
-  const auto& calls = context.host.syscalls();
-  UniqueFd given(calls.fcntl(calls.context, fd.get(), F_DUPFD_CLOEXEC, 0));
-  if (!given.valid()) {
-    const int why = errno;
-    return Error(errc_from_errno(why), "F_DUPFD_CLOEXEC",
-                 "the descriptor could not be duplicated for the driver, which keeps what it imports", why);
+  auto given = plugin::duplicate(context.host, fd.get(), "a memory object");  // the driver keeps it
+  if (!given) {
+    return std::move(given.error());
   }
   const VkImportMemoryFdInfoKHR import{VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR, request.dedicated,
-                                       kHandle, given.get()};
+                                       kHandle, given->get()};
   const VkMemoryAllocateInfo info{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, &import, request.size, *type};
   VkDeviceMemory memory = VK_NULL_HANDLE;
   result = context.api.AllocateMemory(context.device, &info, nullptr, &memory);
   if (result != VK_SUCCESS) {
-    after_failure(context, given, result);
+    after_failure(context, *given, context.fd_habit.after(result), result);
     return vk_error("vkAllocateMemory", result, fmt::format("importing {} bytes as a dma-buf", request.size));
   }
-  static_cast<void>(given.release());  // the driver's now
+  static_cast<void>(given->release());  // the driver's now
   return Memory(context, memory, {request.size, *type, request.dedicated != nullptr});
 }
 
@@ -87,7 +84,7 @@ Result<Memory> import_opaque(const Context& context, OpaqueMemory shared, std::u
   VkDeviceMemory memory = VK_NULL_HANDLE;
   const VkResult result = context.api.AllocateMemory(context.device, &info, nullptr, &memory);
   if (result != VK_SUCCESS) {
-    after_failure(context, shared.fd, result);
+    after_failure(context, shared.fd, context.fd_habit.after_other_kind(), result);
     return vk_error("vkAllocateMemory", result,
                     fmt::format("importing {} bytes as OPAQUE_FD", shared.allocation_size));
   }

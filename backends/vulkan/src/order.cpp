@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <causeway/plugin/descriptor.hpp>
 #include <utility>
 
 #include "caller_order.hpp"
@@ -240,10 +241,13 @@ Status Order::fence_export(const cw_fence& fence, cw_fence& out) {
   }
   semaphores_.in_flight(semaphore, std::move(batches), point);  // the export took its signal away
   if (fd < 0) {
-    return Error(Errc::Unsupported, "vkGetSemaphoreFdKHR",
-                 "the driver gave no descriptor, since the work is done already");
+    return Error(
+        Errc::Unsupported, "vkGetSemaphoreFdKHR",
+        "the driver gave no descriptor, as it may for work that is done already: there is nothing to "
+        "wait for any more, and Fence::wait() returns at once");
   }
-  out = cw_fence{sizeof(cw_fence), CW_FENCE_SYNC_FILE, fd, 0, 0, 0};
+  auto sync_file = plugin::take_from_driver(context_.host, fd);
+  out = cw_fence{sizeof(cw_fence), CW_FENCE_SYNC_FILE, sync_file.release(), 0, 0, 0};
   return {};
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "peer_memory.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
+#include <causeway/plugin/descriptor.hpp>
 #include "vk_error.hpp"
 
 namespace causeway::vulkan_backend {
@@ -55,10 +55,7 @@ Result<OpaqueMemory> PeerMemory::share(ObjectId id, const Context& with) {
   if (result != VK_SUCCESS) {
     return vk_error("vkGetMemoryFdKHR", result, "exporting the memory as OPAQUE_FD");
   }
-  UniqueFd shared(fd);
-  const auto& calls = context->host.syscalls();
-  calls.fcntl(calls.context, shared.get(), F_SETFD, FD_CLOEXEC);
-  return OpaqueMemory{std::move(shared), allocation_size, memory_type};
+  return OpaqueMemory{plugin::take_from_driver(context->host, fd), allocation_size, memory_type};
 }
 
 }  // namespace causeway::vulkan_backend

@@ -15,6 +15,13 @@ bool PhysicalDevice::on_cpu() const noexcept {
   return driver_id == VK_DRIVER_ID_MESA_LLVMPIPE || properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
 }
 
+bool PhysicalDevice::is_lavapipe() const noexcept {
+  // Before Vulkan 1.2 a driver does not say its name; Mesa has one that works on the CPU.
+  return driver_id == VK_DRIVER_ID_MESA_LLVMPIPE ||
+         (driver_id == VkDriverId{} && properties.vendorID == VK_VENDOR_ID_MESA &&
+          properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU);
+}
+
 bool PhysicalDevice::offers(std::string_view extension) const noexcept {
   return std::find(offered.begin(), offered.end(), extension) != offered.end();
 }

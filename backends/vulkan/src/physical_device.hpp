@@ -30,6 +30,9 @@ struct PhysicalDevice {
 
   /// Works with the CPU, through ordinary mappings of the memory: lavapipe.
   [[nodiscard]] bool on_cpu() const noexcept;
+  /// Mesa's lavapipe: the one driver that is known to close the descriptors of failed imports, and to take
+  /// any file that can be mapped for a dma-buf.
+  [[nodiscard]] bool is_lavapipe() const noexcept;
   [[nodiscard]] bool offers(std::string_view extension) const noexcept;
   /// Whether the two may exchange opaque descriptors: one device, under one build of one driver
   /// (section 12.2.1, External Handle Types Compatibility).

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "semaphore_pool.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
-#include <cerrno>
+#include <causeway/plugin/descriptor.hpp>
 #include <utility>
 
 #include "time_left.hpp"
@@ -65,13 +64,10 @@ Result<VkSemaphore> SemaphorePool::import(BorrowedFd sync_file) {
   if (!semaphore) {
     return semaphore;
   }
-  const auto& calls = context_.host.syscalls();
-  UniqueFd given(calls.fcntl(calls.context, sync_file.get(), F_DUPFD_CLOEXEC, 0));
-  if (!given.valid()) {
-    const int why = errno;
+  auto given = plugin::duplicate(context_.host, sync_file.get(), "a sync_file");  // the driver keeps it
+  if (!given) {
     give_back(*semaphore);
-    return Error(errc_from_errno(why), "F_DUPFD_CLOEXEC",
-                 "the sync_file could not be duplicated for the driver, which keeps what it imports", why);
+    return std::move(given.error());
   }
   // SYNC_FD knows no other than the temporary import: the next wait uses it up (VkSemaphoreImportFlagBits).
   const VkImportSemaphoreFdInfoKHR info{VK_STRUCTURE_TYPE_IMPORT_SEMAPHORE_FD_INFO_KHR,
@@ -79,10 +75,10 @@ Result<VkSemaphore> SemaphorePool::import(BorrowedFd sync_file) {
                                         *semaphore,
                                         VK_SEMAPHORE_IMPORT_TEMPORARY_BIT,
                                         VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT,
-                                        given.get()};
+                                        given->get()};
   const VkResult result = context_.api.ImportSemaphoreFdKHR(context_.device, &info);
   if (result == VK_SUCCESS) {
-    static_cast<void>(given.release());  // the driver's now
+    static_cast<void>(given->release());  // the driver's now
     return semaphore;
   }
   give_back(*semaphore);  // a failed import leaves it as it was
@@ -93,9 +89,9 @@ Result<VkSemaphore> SemaphorePool::import(BorrowedFd sync_file) {
           CW_LOG_WARNING,
           fmt::format("vkImportSemaphoreFdKHR on {} failed with {}, and it is not known whether "
                       "this driver closed descriptor {}; it is left alone",
-                      context_.name(), to_string(result), given.get()));
+                      context_.name(), to_string(result), given->get()));
     }
-    static_cast<void>(given.release());
+    static_cast<void>(given->release());
   }
   return vk_error("vkImportSemaphoreFdKHR", result, "importing a sync_file to wait for");
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <causeway/plugin/descriptor.hpp>
 #include <utility>
 #include <vector>
 
@@ -93,7 +94,7 @@ Result<UniqueFd> Timeline::share() const {
   if (result != VK_SUCCESS) {
     return vk_error("vkGetSemaphoreFdKHR", result, "exporting a timeline semaphore to another device");
   }
-  return UniqueFd(fd);
+  return plugin::take_from_driver(context_.host, fd);
 }
 
 Status Timeline::become(UniqueFd shared) {
@@ -104,8 +105,13 @@ Status Timeline::become(UniqueFd shared) {
       VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT, shared.get()};
   const VkResult result = context_.api.ImportSemaphoreFdKHR(context_.device, &info);
   if (result != VK_SUCCESS) {
-    if (context_.semaphore_habit.after(result) != FdHabit::Answer::Leaves) {
-      static_cast<void>(shared.release());  // closed already, or not known to be: better one too many open
+    if (context_.semaphore_habit.after_other_kind() != FdHabit::Answer::Leaves) {
+      context_.host.log(
+          CW_LOG_WARNING,
+          fmt::format("vkImportSemaphoreFdKHR on {} failed with {}, and it is not known whether "
+                      "this driver closed descriptor {}; it is left alone",
+                      context_.name(), to_string(result), shared.get()));
+      static_cast<void>(shared.release());
     }
     return vk_error("vkImportSemaphoreFdKHR", result, "importing another device's timeline semaphore");
   }
