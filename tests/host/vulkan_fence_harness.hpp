@@ -93,6 +93,11 @@ protected:
       return attached_->view().sync->take_turn(device_->raw(), attachment_, &out, error);
     });
   }
+  Outcome drop_turn() {
+    return attempt([&](cw_error* error) {
+      return attached_->view().sync->drop_turn(device_->raw(), attachment_, error);
+    });
+  }
   /// Something that passes for a sync_file here.
   cw_fence sync_file() {
     auto fence = plugin::sized<cw_fence>();

@@ -129,6 +129,25 @@ TEST_F(VulkanFenceLavapipe, AnAccessThatIsDroppedLeavesNothingRunning) {
   SUCCEED() << "detached only when the device was done; the layers would complain otherwise";
 }
 
+// As after a vkQueueSubmit that failed. Without the word the buffer would be lost for good.
+TEST_F(VulkanFenceLavapipe, ATurnThatIsDroppedWithItsAccessLeavesTheBufferUsable) {
+  const CallersGpu gpu(*runtime_);
+  ASSERT_TRUE(gpu.made());
+  const auto buffer = allocate();
+  {
+    const OnDevice target(buffer, gpu.device());
+    auto access = target.mapping.begin_access(Usage::Write, Deadline::in(60s));
+    ASSERT_TRUE(access) << access.error().message();
+    ASSERT_TRUE(vulkan::turn(target.mapping));
+    ASSERT_TRUE(vulkan::drop_turn(target.mapping));
+  }
+  auto cpu = buffer.map_cpu();
+  ASSERT_TRUE(cpu) << cpu.error().message();
+  auto write = cpu->begin(Usage::Write, Deadline::in(60s));
+  ASSERT_TRUE(write) << write.error().message();
+  EXPECT_TRUE(write->end());
+}
+
 // The caller's queue: what the turn says goes into the caller's own submission.
 TEST_F(VulkanFenceLavapipe, ATurnIsSubmittedByTheCaller) {
   const CallersGpu gpu(*runtime_);

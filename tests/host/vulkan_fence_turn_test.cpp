@@ -123,6 +123,57 @@ TEST_F(VulkanFenceTurn, NoTurnBeforeTheBegin) {
   EXPECT_EQ(turn(taken).status, CW_WRONG_STATE);
 }
 
+// A submission that failed signals nothing, and who waits for the device to be idle would wait for ever.
+TEST_F(VulkanFenceTurn, OneThatWasNotSubmittedIsDropped) {
+  open(kTurns);
+  const auto idle = [this] {
+    return attempt([&](cw_error* error) { return vulkan_table().wait_idle(device_->raw(), 0, error); });
+  };
+  ASSERT_TRUE(begin({sync_file()}));
+  ASSERT_TRUE(turn(taken_));
+  EXPECT_EQ(idle().status, CW_TIMED_OUT) << "it is counted upon";
+  const int alive = queue().semaphores;
+  ASSERT_TRUE(drop_turn());
+  EXPECT_TRUE(idle());
+  EXPECT_LT(queue().semaphores, alive) << "nobody waits for the sync_file";
+  cw_vulkan_turn_v1 again;
+  EXPECT_EQ(turn(again).status, CW_WRONG_STATE);
+  EXPECT_EQ(drop_turn().status, CW_WRONG_STATE);
+  ASSERT_TRUE(end());
+  EXPECT_FALSE(signal_) << "nothing was done";
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(again));
+  EXPECT_EQ(again.signal.value, taken_.signal.value);
+  EXPECT_NE(again.acquire_buffers, nullptr) << "it was not taken over";
+  queue().reach(again.signal.semaphore, again.signal.value);
+  ASSERT_TRUE(end());
+  EXPECT_TRUE(idle());
+}
+
+TEST_F(VulkanFenceTurn, ADroppedTurnsBinarySignalIsUsedAgain) {
+  open(CW_VULKAN_ADOPT_TAKES_TURNS);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(begin());
+    ASSERT_TRUE(turn(taken_));
+    ASSERT_TRUE(drop_turn());
+    ASSERT_TRUE(end());
+    EXPECT_FALSE(signal_);
+  }
+  EXPECT_EQ(queue().semaphores, 1);
+  EXPECT_EQ(queue().exports, 0) << "of a semaphore that nobody signals";
+}
+
+TEST_F(VulkanFenceTurn, OnlyATurnIsDropped) {
+  open(kTurns);
+  EXPECT_EQ(drop_turn().status, CW_WRONG_STATE);
+  attached_.reset();
+  device_.reset();
+  open(CW_VULKAN_ADOPT_SUBMITS | CW_VULKAN_ADOPT_TIMELINE_SEMAPHORE);
+  ASSERT_TRUE(begin());
+  EXPECT_EQ(drop_turn().status, CW_UNSUPPORTED);
+  ASSERT_TRUE(end());
+}
+
 TEST_F(VulkanFenceTurn, AnExportNeedsThePermissionToSubmit) {
   open(kTurns);
   round();

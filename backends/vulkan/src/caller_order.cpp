@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <causeway/plugin/descriptor.hpp>
 #include <utility>
 
 #include "time_left.hpp"
@@ -69,6 +70,7 @@ Status CallerOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) 
   turn.imported.reserve(begin.wait_count);
   turn.waits.reserve(begin.wait_count);
   turn.taken = false;
+  turn.dropped = false;
   turn.holds_nothing = (begin.flags & CW_ACCESS_NO_CONTENT) != 0;
   for (std::uint32_t i = 0; i < begin.wait_count; ++i) {
     auto wait = wait_for(begin.waits[i], begin.deadline_ns);
@@ -91,17 +93,28 @@ Status CallerOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) 
   return {};
 }
 
-Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
+Status CallerOrder::check_turn(const AttachmentOrder& order, std::string_view operation) const {
   if (!context_.takes_turns) {
-    return Error(Errc::Unsupported, "vulkan::turn",
+    return Error(Errc::Unsupported, std::string(operation),
                  fmt::format("{} was adopted without CW_VULKAN_ADOPT_TAKES_TURNS: the CPU waits before each "
                              "access, and there is nothing to take",
                              context_.name()));
   }
   if (order.turns == 0) {
-    return Error(Errc::WrongState, "vulkan::turn",
+    return Error(Errc::WrongState, std::string(operation),
                  "no access has begun on this mapping; begin_access comes first, then the turn, then the "
                  "submission, then the end");
+  }
+  if (order.open[order.turns - 1].dropped) {
+    return Error(Errc::WrongState, std::string(operation),
+                 "the turn of this access was dropped; end or drop the access, and begin another");
+  }
+  return {};
+}
+
+Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
+  if (auto status = check_turn(order, "vulkan::turn"); !status) {
+    return status;
   }
   auto& turn = order.open[order.turns - 1];
   if (!turn.taken) {
@@ -132,6 +145,26 @@ Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
   return {};
 }
 
+Status CallerOrder::drop_turn(AttachmentOrder& order) {
+  if (auto status = check_turn(order, "vulkan::drop_turn"); !status) {
+    return status;
+  }
+  auto& turn = order.open[order.turns - 1];
+  if (turn.taken) {
+    // It is the last that was promised, and is there to be promised again.
+    if (order.timeline != nullptr) {
+      order.timeline->promise(turn.signal.value - 1);
+    } else if (turn.signal.semaphore != VK_NULL_HANDLE) {
+      semaphores_.give_back(turn.signal.semaphore);
+    }
+    order.owned = !turn.acquires;
+    turn.taken = false;
+  }
+  turn.dropped = true;
+  let_go(order, turn);
+  return {};
+}
+
 Status CallerOrder::publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end) {
   if (order.timeline != nullptr) {
     timelines_.hold(order.timeline);
@@ -153,7 +186,8 @@ Status CallerOrder::publish(AttachmentOrder& order, AttachmentOrder::Turn& turn,
   }
   semaphores_.give_back(turn.signal.semaphore);  // the export took its signal away
   if (fd >= 0) {
-    end.signals[0] = cw_fence{sizeof(cw_fence), CW_FENCE_SYNC_FILE, fd, 0, 0, 0};
+    auto sync_file = plugin::take_from_driver(context_.host, fd);
+    end.signals[0] = cw_fence{sizeof(cw_fence), CW_FENCE_SYNC_FILE, sync_file.release(), 0, 0, 0};
     end.signal_count = 1;
   }
   return {};
@@ -168,7 +202,7 @@ Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
   Status status;
   if (turn.taken) {
     status = publish(order, turn, end);
-  } else if (!turn.waits.empty()) {
+  } else if (!turn.waits.empty() && !turn.dropped) {
     status =
         Error(Errc::WrongState, "end_access",
               fmt::format("{} fences were left for this access' submission to wait for, and nobody asked "

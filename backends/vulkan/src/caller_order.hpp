@@ -18,6 +18,7 @@ public:
   [[nodiscard]] Status begin(AttachmentOrder& order, const cw_access_begin& begin) override;
   [[nodiscard]] Status end(AttachmentOrder& order, cw_access_end& end) override;
   [[nodiscard]] Status take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& turn) override;
+  [[nodiscard]] Status drop_turn(AttachmentOrder& order) override;
   /// All that was promised by turns that were taken.
   [[nodiscard]] Status wait_idle(std::int64_t deadline_ns) override;
 
@@ -27,6 +28,8 @@ private:
   }
   /// Nothing is put off here: the caller submits.
   [[nodiscard]] Status flush_locked(const cw_fence& /*fence*/) override { return {}; }
+  /// Whether there is a turn at all. Errors: Unsupported, WrongState.
+  [[nodiscard]] Status check_turn(const AttachmentOrder& order, std::string_view operation) const;
   [[nodiscard]] Status prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn& turn);
   /// Once its submission is out: the signal becomes a fence.
   [[nodiscard]] Status publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end);

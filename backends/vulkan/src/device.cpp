@@ -221,6 +221,10 @@ Status Device::take_turn(Attachment& attachment, cw_vulkan_turn_v1& out) {
   return {};
 }
 
+Status Device::drop_turn(Attachment& attachment) {
+  return watched(order_->drop_turn(attachment.order.state()));
+}
+
 Status Device::fence_wait(const cw_fence& fence, std::int64_t deadline_ns) {
   return watched(order_->fence_wait(fence, deadline_ns));
 }

@@ -60,6 +60,7 @@ public:
   void handles(cw_vulkan_handles_v1& out) const noexcept;
   Status conversion(const Attachment& attachment, cw_vulkan_conversion_v1& out);
   Status take_turn(Attachment& attachment, cw_vulkan_turn_v1& out);
+  Status drop_turn(Attachment& attachment);
   void pin_import(std::uint32_t step) noexcept { pinned_ = step; }
   [[nodiscard]] const Context& context() const noexcept { return *context_; }
 

@@ -42,6 +42,7 @@ struct AttachmentOrder {
     bool acquires = false;
     bool releases = false;
     bool taken = false;
+    bool dropped = false;  ///< it will not be submitted
   };
   std::shared_ptr<Timeline> timeline;  ///< the caller's own queue's; null where those are not enabled
   std::vector<Turn> open;              ///< the first `turns` of them, in the order of their begins
@@ -102,6 +103,8 @@ public:
   [[nodiscard]] virtual Status end(AttachmentOrder& order, cw_access_end& end) = 0;
   /// The turn that began last. Errors: Unsupported, WrongState.
   [[nodiscard]] virtual Status take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& turn) = 0;
+  /// That turn will not be submitted. Errors: the same.
+  [[nodiscard]] virtual Status drop_turn(AttachmentOrder& order) = 0;
   [[nodiscard]] virtual Status wait_idle(std::int64_t deadline_ns) = 0;
 
   [[nodiscard]] Status fence_wait(const cw_fence& fence, std::int64_t deadline_ns);

@@ -253,11 +253,19 @@ Status OwnQueueOrder::submit_and_wait(const Batch& batch, std::span<const VkComm
   return fence_.wait(deadline_ns, attempt);
 }
 
-Status OwnQueueOrder::take_turn(AttachmentOrder&, cw_vulkan_turn_v1&) {
-  return Error(Errc::Unsupported, "vulkan::turn",
+Error OwnQueueOrder::no_turns(std::string_view operation) const {
+  return Error(Errc::Unsupported, std::string(operation),
                fmt::format("on {} Causeway submits the waits and the signal of each access by itself; only a "
                            "device that was adopted with CW_VULKAN_ADOPT_TAKES_TURNS has turns to take",
                            context_.name()));
+}
+
+Status OwnQueueOrder::take_turn(AttachmentOrder&, cw_vulkan_turn_v1&) {
+  return no_turns("vulkan::turn");
+}
+
+Status OwnQueueOrder::drop_turn(AttachmentOrder&) {
+  return no_turns("vulkan::drop_turn");
 }
 
 Status OwnQueueOrder::wait_idle(std::int64_t deadline_ns) {

@@ -27,9 +27,11 @@ public:
   [[nodiscard]] Status begin(AttachmentOrder& order, const cw_access_begin& begin) override;
   [[nodiscard]] Status end(AttachmentOrder& order, cw_access_end& end) override;
   [[nodiscard]] Status take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& turn) override;
+  [[nodiscard]] Status drop_turn(AttachmentOrder& order) override;
   [[nodiscard]] Status wait_idle(std::int64_t deadline_ns) override;
 
 private:
+  [[nodiscard]] Error no_turns(std::string_view operation) const;
   [[nodiscard]] bool waits_by_semaphore() const noexcept override { return context_.timeline; }
   /// Into batch_. Not under mutex_: the CPU may have to wait for some of them.
   [[nodiscard]] Status gather(const cw_fence* fences, std::uint32_t count, std::int64_t deadline_ns);

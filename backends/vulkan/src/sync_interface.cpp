@@ -32,7 +32,11 @@ const cw_vulkan_sync_v1 kSync{
       of(attachment).order.state().kept = keep != 0;
     },
     [](cw_device* device) { QueueLock::lock(of(device).context()); },
-    [](cw_device* device) { QueueLock::unlock(of(device).context()); }};
+    [](cw_device* device) { QueueLock::unlock(of(device).context()); },
+    [](cw_device* device, cw_attachment* attachment, cw_error* error) {
+      return plugin::detail::guarded(error, "vulkan::drop_turn",
+                                     [&] { return of(device).drop_turn(of(attachment)); });
+    }};
 
 }  // namespace
 

@@ -103,6 +103,16 @@ Result<Turn> turn(const Mapping& mapping) {
   return status == CW_OK ? Result<Turn>(turn) : plugin::take_error(status, failure);
 }
 
+Status drop_turn(const Mapping& mapping) {
+  const auto seen = view(mapping);
+  if (!seen) {
+    return seen.error();
+  }
+  auto failure = plugin::sized<cw_error>();
+  const auto status = (*seen)->sync->drop_turn((*seen)->device, (*seen)->attachment, &failure);
+  return status == CW_OK ? Status() : plugin::take_error(status, failure);
+}
+
 Status record_acquire(const Mapping& mapping, VkCommandBuffer commands) {
   const auto seen = view(mapping);
   if (!seen) {

@@ -32,7 +32,8 @@ struct AdoptInfo {
   VkQueue queue = VK_NULL_HANDLE;
   std::uint32_t queue_family = 0;
   std::span<const char* const> enabled_extensions{};
-  /// Both or neither: around the few submissions of the alias proof, if others submit to the queue meanwhile.
+  /// Both or neither, needed if others submit to the queue meanwhile: around each submission of ours. Those
+  /// are the few of the alias proof; with submits also each frame's, with may_submit each sync_file's.
   void* lock_context = nullptr;
   void (*lock_queue)(void*) = nullptr;
   void (*unlock_queue)(void*) = nullptr;
@@ -60,7 +61,7 @@ struct Handles {
   std::span<const char* const> enabled_extensions;
 };
 
-/// The steps of the ladder by which memory comes in.
+/// The steps of the ladder by which memory comes in. Threads: reentrant (a value).
 enum class ImportStep : std::uint32_t {
   Any = CW_VULKAN_IMPORT_ANY,  ///< the first that goes
   DmaBuf = CW_VULKAN_IMPORT_DMA_BUF,
@@ -107,10 +108,18 @@ using Conversion = cw_vulkan_conversion_v1;
 using Turn = cw_vulkan_turn_v1;
 
 /// Of the access on this mapping that began last, for a device that was adopted with takes_turns. Once it is
-/// asked for, the end of the access counts on its signal: submit first, then end.
+/// asked for, the end of the access counts on its signal: submit first, then end. If the submission fails,
+/// say so by drop_turn(), or the device is never idle again: buffer and mapping would be lost with it.
 /// Errors: InvalidArgument (no mapping of this backend), Unsupported (a device of ours, which submits by
 /// itself, or adopted without takes_turns), WrongState (no access has begun). Threads: as begin_access.
 [[nodiscard]] Result<Turn> turn(const Mapping& mapping);
+
+/// The caller's word that what turn() asked for was not submitted, and will not be (vkQueueSubmit failed).
+/// Then drop the Access, so that readers learn that nothing was written, or end it, if that is fine; for
+/// another try begin anew. Of the access on this mapping that began last. Errors: InvalidArgument (no mapping
+/// of this backend), Unsupported (a device that takes no turns), WrongState (no access has begun).
+/// Threads: as begin_access.
+[[nodiscard]] Status drop_turn(const Mapping& mapping);
 
 /// Records the transfers of ownership from and to the other devices, for an adopted device; with
 /// vkCmdPipelineBarrier, into a command buffer of the adopted queue's family. On a device of ours,
@@ -119,8 +128,9 @@ using Turn = cw_vulkan_turn_v1;
 [[nodiscard]] Status record_release(const Mapping& mapping, VkCommandBuffer commands);
 
 /// The caller's word that from the next end on nobody but this mapping touches the memory, until it is taken
-/// back: transfers of ownership between its own accesses fall away. The access that ends after keep(false)
-/// gives the memory back to the others. Errors: InvalidArgument. Threads: as begin_access.
+/// back: transfers of ownership between its own accesses fall away. The next access after keep(false) gives
+/// the memory back to the others: on a device of ours the one that ends next, on a caller's queue the one
+/// whose turn is asked for next. Errors: InvalidArgument. Threads: as begin_access.
 [[nodiscard]] Status keep(const Mapping& mapping, bool kept);
 
 /// The queue of a device that we opened, for the caller's own submissions (vkQueueSubmit wants external
@@ -151,7 +161,8 @@ private:
 
 /// The device extensions that Causeway makes use of and that this device offers, the required ones among
 /// them: enable them in VkDeviceCreateInfo, and name them in AdoptInfo. Works before any device is made.
-/// Errors: InvalidArgument (null handles), Unsupported (an instance of Vulkan 1.0), OutOfMemory.
+/// Errors: InvalidArgument (null handles), Unsupported (an instance of Vulkan 1.0), OutOfMemory. Threads:
+/// reentrant.
 [[nodiscard]] Result<std::vector<const char*>> wanted_extensions(PFN_vkGetInstanceProcAddr entry,
                                                                  VkInstance instance,
                                                                  VkPhysicalDevice physical_device);
@@ -180,11 +191,12 @@ struct DrmNodes {
   std::optional<Number> render;
 };
 /// Errors: InvalidArgument, Unsupported (the driver does not say; no device of a kernel driver), OutOfMemory.
+/// Threads: reentrant.
 [[nodiscard]] Result<DrmNodes> drm_nodes(PFN_vkGetInstanceProcAddr entry, VkInstance instance,
                                          VkPhysicalDevice physical_device);
 /// The device behind a node, by its path: "/dev/dri/renderD128". open() takes such a path, too.
 /// Errors: InvalidArgument, NotFound (no such node, or none of the instance's devices is it: names them),
-/// Unsupported, OutOfMemory.
+/// Unsupported, OutOfMemory. Threads: reentrant.
 [[nodiscard]] Result<VkPhysicalDevice> find_physical_device(PFN_vkGetInstanceProcAddr entry,
                                                             VkInstance instance, std::string_view node);
 

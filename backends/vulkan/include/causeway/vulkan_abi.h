@@ -109,7 +109,8 @@ typedef struct cw_vulkan_device_v1 {
  * An adopted device (CW_VULKAN_ADOPT_TAKES_TURNS): nothing is submitted. Between begin_access and its own
  * submission the application asks for the turn; the submission waits for the turn's waits, begins with its
  * acquire barriers, ends with its release barriers and signals its signal. end_access takes it as submitted.
- * Of one attachment, turns are submitted in the order in which they began. */
+ * Of one attachment, turns are submitted in the order in which they began. A turn that was asked for is
+ * waited for until it is submitted: where that fails, drop_turn says so. */
 typedef struct cw_vulkan_turn_v1 {
   uint32_t struct_size;
   uint32_t wait_count;
@@ -145,12 +146,16 @@ typedef struct cw_vulkan_sync_v1 {
   void (*record_release)(cw_device* device, cw_attachment* attachment, VkCommandBuffer commands);
   /* keep != 0: until it is called with 0, nobody but this attachment touches the memory, so that ownership
    * stays with the device from one access to the next. The access that ends after it was called with 0
-   * gives it back. */
+   * gives it back; where turns are taken, the access whose turn is asked for after that. */
   void (*keep)(cw_device* device, cw_attachment* attachment, uint32_t keep);
   /* Around the application's own submissions to a queue that we submit to, if other threads begin or end
    * accesses, or need its fences, meanwhile. Never held across a call of Causeway. */
   void (*lock_queue)(cw_device* device);
   void (*unlock_queue)(cw_device* device);
+  /* The submission of the access that began last did not happen, and will not (vkQueueSubmit failed): nothing
+   * waits for its signal, and nothing was done. The access is then ended or dropped; it has no other turn.
+   * CW_WRONG_STATE: no access has begun. CW_UNSUPPORTED: as take_turn. */
+  int32_t (*drop_turn)(cw_device* device, cw_attachment* attachment, cw_error* error);
 } cw_vulkan_sync_v1;
 
 /* ------------------------------------------------------- colours */
