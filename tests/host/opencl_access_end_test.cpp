@@ -2,8 +2,10 @@
 // Accesses with fences: what comes out at their end.
 #include <poll.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <future>
 #include <thread>
 
 #include "host/opencl_access.hpp"
@@ -185,6 +187,59 @@ TEST_F(OpenclAccess, WorkThatFailsAtOnceFailsTheEnd) {
   ASSERT_TRUE(attached_->begin());
   icd().end_with = CL_DEVICE_NOT_AVAILABLE;
   EXPECT_EQ(attached_->end().status, CW_DEVICE_LOST);
+}
+
+// The thread that ends an access may be the one that signals what its work waits for.
+TEST_F(OpenclAccess, AnEndThatFailsDoesNotWaitForTheWork) {
+  const auto event = host_.make_event();
+  ASSERT_TRUE(attached_->begin({&event, 1}));
+  icd().fail_after = 0;
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(attached_->end().status, CW_OUT_OF_MEMORY);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_EQ(device_->wait_idle(0).status, CW_TIMED_OUT) << "which is what the host asks after a failure";
+  host_.signal(event);
+  EXPECT_TRUE(device_->wait_idle(0));
+  host_.destroy(event);
+}
+
+// The host may be gone once the device is closed, so a call of the driver's that has begun is let finish.
+TEST_F(OpenclAccess, ALateCallOfTheDriversIsOverBeforeTheDeviceIsClosed) {
+  OpenclDevice slow(host_, kBare);
+  cw_fence exported{};
+  {
+    const OpenclAttached attached(slow, AttachWords(memory_.object()));
+    icd().hold = true;
+    cw_fence fence{};
+    ASSERT_TRUE(attached.begin());
+    ASSERT_TRUE(attached.end(&fence));
+    ASSERT_TRUE(slow.export_fence(fence, exported));
+    slow.release(fence);
+  }
+  icd().keep_calls = true;
+  icd().hold = false;
+  icd().pump();
+  ASSERT_EQ(icd().kept_calls.size(), 1U);
+  struct {
+    std::promise<void> begun;
+    std::atomic<bool> over = false;
+  } call;
+  std::uint32_t added = 0;
+  host_.raw()->fence_notify(
+      host_.raw()->context, &exported,
+      [](void* user, std::int32_t) {
+        auto& self = *static_cast<decltype(call)*>(user);
+        self.begun.set_value();
+        std::this_thread::sleep_for(std::chrono::seconds(3));  // longer than the device waits for a call
+        self.over = true;
+      },
+      &call, &added, nullptr);
+  std::thread driver(icd().kept_calls.front());
+  call.begun.get_future().wait();
+  slow.close();
+  EXPECT_TRUE(call.over);
+  driver.join();
+  EXPECT_EQ(host_.error_of(exported), 0);
 }
 
 TEST_F(OpenclAccess, ADriverThatNeverEndsLeavesNoWaiterHanging) {

@@ -9,6 +9,7 @@
 namespace causeway::test {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -122,6 +123,39 @@ TEST_F(OpenclAccess, AFenceThatTheDeviceCannotWaitForIsLeftToTheHost) {
   outcome = attached.begin({&file.fence, 1});
   EXPECT_EQ(outcome.status, CW_UNSUPPORTED);
   EXPECT_THAT(outcome.text, HasSubstr("it waits for events of programs and its own"));
+}
+
+TEST_F(OpenclAccess, AFenceThatTheDriverRefusesIsWaitedForOnTheCpu) {
+  host_.may_wait = true;
+  const Pending file;
+  const auto event = host_.make_event();
+  std::uint64_t waits = 0;
+  for (const auto& fence : {file.fence, event}) {
+    icd().failed = false;
+    icd().fail_after = 0;
+    ASSERT_TRUE(attached_->begin({&fence, 1}));
+    EXPECT_TRUE(icd().failed);
+    ASSERT_TRUE(attached_->end());
+    EXPECT_EQ(host_.cpu_waits(), ++waits);
+  }
+  EXPECT_THAT(host_.messages(), Contains(HasSubstr("the CPU waits instead of the device")));
+  host_.destroy(event);
+}
+
+// The fake driver wants the device named.
+TEST_F(OpenclAccess, InAContextOfSeveralDevicesTheOneThatWaitsIsNamed) {
+  const CallersOpencl caller(kAble, true);
+  const OpenclDevice device(host_, caller.words());
+  const OpenclAttached attached(device, AttachWords(dma_buf()));
+  ASSERT_TRUE(attached.outcome()) << attached.outcome();
+  const Pending before;
+  cw_fence after{};
+  ASSERT_TRUE(attached.begin({&before.fence, 1}));
+  ASSERT_TRUE(attached.end(&after));
+  EXPECT_FALSE(device.is_done(after));
+  before.signal();
+  EXPECT_TRUE(device.is_done(after));
+  device.release(after);
 }
 
 TEST_F(OpenclAccess, IdleIsWhenEverythingIsDone) {

@@ -23,10 +23,12 @@ inline const cw_backend& opencl_table() {
   return *causeway_opencl_backend(CW_ABI_VERSION);
 }
 
-/// A host whose events the device waits for by itself: it is asked to wait for none.
+/// A host whose events the device waits for by itself: it is asked to wait for none, unless a test permits
+/// it, and then counts it among the backend's own waits.
 class OpenclHost : public TableHost {
 public:
   OpenclHost();
+  bool may_wait = false;
   OpenclHost(const OpenclHost&) = delete;
   OpenclHost& operator=(const OpenclHost&) = delete;
   ~OpenclHost();

@@ -313,7 +313,13 @@ void pump() {
       if (command.event != nullptr) {
         command.event->state = command.marker ? std::exchange(controls.end_with, CL_COMPLETE) : CL_COMPLETE;
         for (const auto& callback : std::exchange(command.event->callbacks, {})) {
-          callback.function(command.event, command.event->state, callback.data);
+          if (controls.keep_calls) {
+            controls.kept_calls.emplace_back([callback, state = command.event->state] {
+              callback.function(nullptr, state, callback.data);
+            });
+          } else {
+            callback.function(command.event, command.event->state, callback.data);
+          }
         }
         release_event(command.event);
       }

@@ -19,6 +19,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,8 @@ struct FakeOpenclIcd {
   cl_int every_import = CL_SUCCESS;  ///< what each import by descriptor fails with
   FakeClSwitch hold{};               ///< commands wait until it is false
   cl_int end_with = CL_COMPLETE;     ///< the state that the next marker ends in
+  bool keep_calls = false;           ///< callbacks of events are left to the test, which makes them
+  std::vector<std::function<void()>> kept_calls{};
 
   // The books.
   int contexts = 0;

@@ -13,12 +13,16 @@
 namespace causeway::test::fake_opencl {
 namespace {
 
+/// What ends a list of properties: in a context of several devices that of the one comes before.
+bool names_its_device(cl_context context, const cl_semaphore_properties_khr* rest) {
+  return context->devices.size() == 1 ? rest[0] == 0
+                                      : rest[0] == CL_DEVICE_HANDLE_LIST_KHR &&
+                                            rest[2] == CL_DEVICE_HANDLE_LIST_END_KHR && rest[3] == 0;
+}
+
 cl_semaphore_khr create_exportable(cl_context context, const cl_semaphore_properties_khr* properties,
                                    cl_int* error) {
-  const bool one_device = context->devices.size() == 1;
-  const bool ended = one_device ? properties[5] == 0
-                                : properties[5] == CL_DEVICE_HANDLE_LIST_KHR &&
-                                      properties[7] == CL_DEVICE_HANDLE_LIST_END_KHR && properties[8] == 0;
+  const bool ended = names_its_device(context, &properties[5]);
   if (properties[3] != CL_SEMAPHORE_HANDLE_SYNC_FD_KHR ||
       properties[4] != CL_SEMAPHORE_EXPORT_HANDLE_TYPES_LIST_END_KHR || !ended || !icd().semaphore_exports) {
     violation("clCreateSemaphoreWithPropertiesKHR: not the properties of an export, or they do not end");
@@ -39,7 +43,7 @@ cl_semaphore_khr CL_API_CALL create_semaphore(cl_context context,
     return create_exportable(context, properties, error);
   }
   if (properties[0] != CL_SEMAPHORE_TYPE_KHR || properties[1] != CL_SEMAPHORE_TYPE_BINARY_KHR ||
-      properties[2] != CL_SEMAPHORE_HANDLE_SYNC_FD_KHR || properties[4] != 0) {
+      properties[2] != CL_SEMAPHORE_HANDLE_SYNC_FD_KHR || !names_its_device(context, &properties[4])) {
     violation("clCreateSemaphoreWithPropertiesKHR: not the properties of a sync_file, or they do not end");
     return answer<cl_semaphore_khr>(error, CL_INVALID_PROPERTY, nullptr);
   }

@@ -7,8 +7,28 @@
 #include "device_wait.hpp"
 
 namespace causeway::opencl_backend {
+namespace {
 
-Status Accessor::wait_for(std::span<const cw_fence> fences) {
+constexpr std::int64_t kEndPatience = 10'000'000'000;  // an end has no deadline of its caller's
+
+}  // namespace
+
+Result<std::optional<EventHandle>> Accessor::wait_for_one(const cw_fence& fence, std::int64_t deadline_ns) {
+  if (!waits_for(context_, fence.kind)) {
+    return cannot_wait(context_, fence.kind);
+  }
+  auto event = wait_on_device(context_, fence);
+  if (event || event.error().code() == Errc::DeviceLost) {
+    return event;
+  }
+  context_.host.log(CW_LOG_WARNING, "the CPU waits instead of the device: " + event.error().message());
+  if (auto waited = context_.host.wait_fence(fence, deadline_ns); !waited) {
+    return std::move(waited.error());
+  }
+  return std::optional<EventHandle>();
+}
+
+Status Accessor::wait_for(std::span<const cw_fence> fences, std::int64_t deadline_ns) {
   std::vector<EventHandle> events;
   bool own = false;
   for (const auto& fence : fences) {
@@ -16,7 +36,7 @@ Status Accessor::wait_for(std::span<const cw_fence> fences) {
       own = true;  // work of this very queue
       continue;
     }
-    auto event = wait_on_device(context_, fence);
+    auto event = wait_for_one(fence, deadline_ns);
     if (!event) {
       return std::move(event.error());
     }
@@ -46,7 +66,7 @@ Status Accessor::wait_for(std::span<const cw_fence> fences) {
 }
 
 Status Accessor::begin(std::span<const ImportedBuffer> buffers, const cw_access_begin& begin) {
-  if (auto status = wait_for({begin.waits, begin.wait_count}); !status) {
+  if (auto status = wait_for({begin.waits, begin.wait_count}, begin.deadline_ns); !status) {
     return status;
   }
   return take_over(context_, buffers, copies_);
@@ -56,7 +76,7 @@ Status Accessor::end(std::span<const ImportedBuffer> buffers, cw_access_end& end
   constexpr std::string_view kWhat = "the work of an access";
   end.signal_count = 0;
   // What the caller's own submissions elsewhere signal is part of this end.
-  if (auto status = wait_for({end.given, end.given_count}); !status) {
+  if (auto status = wait_for({end.given, end.given_count}, monotonic_ns() + kEndPatience); !status) {
     static_cast<void>(give_back(context_, buffers, copies_));
     return status;
   }
@@ -65,9 +85,6 @@ Status Accessor::end(std::span<const ImportedBuffer> buffers, cw_access_end& end
       last && end.given_count == 0 && !context_.out_of_order && needs_no_giving_back(buffers, copies_);
   auto marker = as_it_is ? submit_up_to(context_, std::move(last)) : give_back(context_, buffers, copies_);
   if (!marker) {
-    if (as_it_is) {
-      context_.api.Finish(context_.queue.get());  // work that nobody can wait for must not outlive the access
-    }
     return std::move(marker.error());
   }
   auto done = is_done(context_, marker->get(), kWhat);

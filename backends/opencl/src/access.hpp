@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 
 #include "hand_over.hpp"
@@ -25,7 +27,10 @@ public:
   void use_map_and_unmap() noexcept { copies_ = Copies::MapAndUnmap; }
 
 private:
-  [[nodiscard]] Status wait_for(std::span<const cw_fence> fences);
+  [[nodiscard]] Status wait_for(std::span<const cw_fence> fences, std::int64_t deadline_ns);
+  /// On the device, or on the CPU where the driver does not take the fence after all: then it is empty.
+  [[nodiscard]] Result<std::optional<EventHandle>> wait_for_one(const cw_fence& fence,
+                                                                std::int64_t deadline_ns);
 
   const Context& context_;
   Timeline& timeline_;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device_wait.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <array>
-#include <causeway/fd.hpp>
-#include <cerrno>
+#include <causeway/plugin/descriptor.hpp>
 #include <memory>
 
 namespace causeway::opencl_backend {
@@ -14,16 +12,18 @@ namespace {
 
 Result<std::optional<EventHandle>> by_semaphore(const Context& context, const cw_fence& fence) {
   const auto& extensions = context.extensions;
-  const auto& calls = context.host.syscalls();
-  UniqueFd given(calls.fcntl(calls.context, fence.fd, F_DUPFD_CLOEXEC, 0));
-  if (!given.valid()) {
-    const int why = errno;
-    return Error(errc_from_errno(why), "F_DUPFD_CLOEXEC",
-                 "the fence could not be duplicated for the driver, which keeps what it imports", why);
+  auto given = plugin::duplicate(context.host, fence.fd, "a sync_file");  // the driver keeps it
+  if (!given) {
+    return std::move(given.error());
   }
-  const std::array<cl_semaphore_properties_khr, 5> properties{
+  std::array<cl_semaphore_properties_khr, 8> properties{
       CL_SEMAPHORE_TYPE_KHR, CL_SEMAPHORE_TYPE_BINARY_KHR, CL_SEMAPHORE_HANDLE_SYNC_FD_KHR,
-      static_cast<cl_semaphore_properties_khr>(given.get()), 0};
+      static_cast<cl_semaphore_properties_khr>(given->get())};
+  if (context.shared_context) {  // else it would be for all of the context's devices
+    properties[4] = CL_DEVICE_HANDLE_LIST_KHR;
+    properties[5] = reinterpret_cast<cl_semaphore_properties_khr>(context.facts.device);
+    properties[6] = CL_DEVICE_HANDLE_LIST_END_KHR;
+  }
   cl_int result = CL_SUCCESS;
   cl_semaphore_khr semaphore =
       extensions.CreateSemaphoreWithProperties(context.context.get(), properties.data(), &result);
@@ -31,7 +31,7 @@ Result<std::optional<EventHandle>> by_semaphore(const Context& context, const cw
     return context.error("clCreateSemaphoreWithPropertiesKHR", result, "importing a sync_file to wait for");
   }
   // "Transfers ownership ... after a successful import", as for memory.
-  static_cast<void>(given.release());
+  static_cast<void>(given->release());
   cl_event event = nullptr;
   result = extensions.EnqueueWaitSemaphores(context.queue.get(), 1, &semaphore, nullptr, 0, nullptr, &event);
   extensions.ReleaseSemaphore(semaphore);  // the queue holds it until the wait is over
@@ -81,18 +81,21 @@ std::uint32_t waits_of(const DeviceFacts& facts, plugin::Host host) noexcept {
          (host.can_notify() ? CW_CAP_WAITS_HOST_EVENT : 0U);
 }
 
+bool waits_for(const Context& context, std::uint32_t kind) noexcept {
+  return (kind == CW_FENCE_SYNC_FILE && context.facts.sync_fd_semaphores) ||
+         (kind == CW_FENCE_HOST_EVENT && context.host.can_notify());
+}
+
 Result<std::optional<EventHandle>> wait_on_device(const Context& context, const cw_fence& fence) {
-  if (fence.kind == CW_FENCE_SYNC_FILE && context.facts.sync_fd_semaphores) {
-    return by_semaphore(context, fence);
-  }
-  if (fence.kind == CW_FENCE_HOST_EVENT && context.host.can_notify()) {
-    return by_user_event(context, fence);
-  }
+  return fence.kind == CW_FENCE_SYNC_FILE ? by_semaphore(context, fence) : by_user_event(context, fence);
+}
+
+Error cannot_wait(const Context& context, std::uint32_t kind) {
   return Error(
       Errc::Unsupported, "begin_access",
       fmt::format("{} cannot wait for a fence of kind {} by itself: it waits for {}events of programs and "
                   "its own fences; the host waits for the others",
-                  context.name(), fence.kind, context.facts.sync_fd_semaphores ? "sync_files, " : ""));
+                  context.name(), kind, context.facts.sync_fd_semaphores ? "sync_files, " : ""));
 }
 
 }  // namespace causeway::opencl_backend

@@ -12,6 +12,8 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
 namespace causeway::opencl_backend {
 namespace {
@@ -54,28 +56,6 @@ Status map_and_unmap(const Context& context, std::span<const ImportedBuffer> buf
     }
   }
   return keep_order(context);
-}
-
-Result<EventHandle> enqueue_end(const Context& context, std::span<const ImportedBuffer> buffers,
-                                Copies copies) {
-  Status first_failure = keep_order(context);
-  if (copies == Copies::MapAndUnmap && first_failure) {
-    first_failure = map_and_unmap(context, buffers, CL_MAP_READ);
-  }
-  // Whatever failed before: what was acquired is released.
-  const External external(buffers);
-  if (external.count > 0) {
-    const cl_int result = context.extensions.ReleaseExternalMemObjects(
-        context.queue.get(), external.count, external.memory.data(), 0, nullptr, nullptr);
-    if (result != CL_SUCCESS && first_failure) {
-      first_failure = context.error("clEnqueueReleaseExternalMemObjectsKHR", result,
-                                    "giving memory back to other devices");
-    }
-  }
-  if (!first_failure) {
-    return std::move(first_failure.error());
-  }
-  return mark_end(context);
 }
 
 /// A thread that sleeps until the driver calls. Some drivers call a moment before the event's state shows it,
@@ -139,6 +119,26 @@ bool needs_no_giving_back(std::span<const ImportedBuffer> buffers, Copies copies
          });
 }
 
+Error settle_after(const Context& context, Error failure) {
+  constexpr std::int64_t kPatience = 2'000'000'000;
+  constexpr timespec kRest{0, 1'000'000};  // for whoever has the memory that was missing
+  const std::int64_t deadline = monotonic_ns() + kPatience;
+  auto end = mark_end(context);
+  while (!end && end.error().code() != Errc::DeviceLost && monotonic_ns() < deadline) {
+    ::nanosleep(&kRest, nullptr);
+    end = mark_end(context);
+  }
+  Status ended = end ? wait_until(context, end->get(), deadline, "the work of an access")
+                     : Status(std::move(end.error()));
+  if (ended || ended.error().code() == Errc::Io) {
+    return failure;  // what the work itself failed with matters no more
+  }
+  return Error(Errc::DeviceLost, std::string(failure.operation()),
+               fmt::format("{}; and what was begun goes on, for all that is known ({}), so {} is taken for "
+                           "lost; open it anew",
+                           failure.detail(), ended.error().detail(), context.name()));
+}
+
 Status take_over(const Context& context, std::span<const ImportedBuffer> buffers, Copies copies) {
   const External external(buffers);
   if (external.count > 0) {
@@ -154,19 +154,33 @@ Status take_over(const Context& context, std::span<const ImportedBuffer> buffers
     begun = map_and_unmap(context, buffers, CL_MAP_WRITE_INVALIDATE_REGION);
   }
   if (!begun) {
-    static_cast<void>(give_back(context, buffers, Copies::No));  // the first failure is the one to tell
+    if (auto given_back = give_back(context, buffers, Copies::No); !given_back) {
+      return settle_after(context, std::move(begun.error()));  // the first failure is the one to tell
+    }
   }
   return begun;
 }
 
 Result<EventHandle> give_back(const Context& context, std::span<const ImportedBuffer> buffers,
                               Copies copies) {
-  auto end = enqueue_end(context, buffers, copies);
-  if (!end) {
-    // Work that nobody can wait for must not outlive the access, nor the memory.
-    context.api.Finish(context.queue.get());
+  Status first_failure = keep_order(context);
+  if (copies == Copies::MapAndUnmap && first_failure) {
+    first_failure = map_and_unmap(context, buffers, CL_MAP_READ);
   }
-  return end;
+  // Whatever failed before: what was acquired is released.
+  const External external(buffers);
+  if (external.count > 0) {
+    const cl_int result = context.extensions.ReleaseExternalMemObjects(
+        context.queue.get(), external.count, external.memory.data(), 0, nullptr, nullptr);
+    if (result != CL_SUCCESS && first_failure) {
+      first_failure = context.error("clEnqueueReleaseExternalMemObjectsKHR", result,
+                                    "giving memory back to other devices");
+    }
+  }
+  if (!first_failure) {
+    return std::move(first_failure.error());
+  }
+  return mark_end(context);
 }
 
 std::int64_t monotonic_ns() noexcept {

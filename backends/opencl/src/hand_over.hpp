@@ -18,9 +18,14 @@ enum class Copies { No, MapAndUnmap };
                                Copies copies);
 
 /// Enqueues what gives it back, flushes the queue, and yields the event that ends all that was enqueued so
-/// far.
+/// far. After a failure nobody knows when that is: the host asks wait_idle.
 [[nodiscard]] Result<EventHandle> give_back(const Context& context, std::span<const ImportedBuffer> buffers,
                                             Copies copies);
+
+/// After a begin or a probe that failed, and what gives back what it took over, too: waits, for 2 s at most,
+/// for what was enqueued, since it must not outlive the memory. Yields the failure; DeviceLost if the work
+/// goes on: it may stand behind an event that only the caller's own thread will signal.
+[[nodiscard]] Error settle_after(const Context& context, Error failure);
 
 /// In a queue that runs out of order, lets what is enqueued later wait for what was enqueued before. In
 /// others that is so without.

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "import_buffer.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <array>
-#include <cerrno>
+#include <causeway/plugin/descriptor.hpp>
 #include <string>
 
 namespace causeway::opencl_backend {
@@ -16,17 +15,6 @@ constexpr std::uintptr_t kPointerAlign = 4096;
 
 cl_mem_flags access_flags(const plugin::CheckedObject& checked) noexcept {
   return checked.writable ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY;
-}
-
-Result<UniqueFd> duplicate(const Context& context, const cw_object& object) {
-  const auto& calls = context.host.syscalls();
-  UniqueFd given(calls.fcntl(calls.context, object.fd, F_DUPFD_CLOEXEC, 0));
-  if (!given.valid()) {
-    const int why = errno;
-    return Error(errc_from_errno(why), "F_DUPFD_CLOEXEC",
-                 "the descriptor could not be duplicated for the driver, which keeps what it imports", why);
-  }
-  return given;
 }
 
 Status require_dma_buf(const plugin::CheckedObject& checked) {
@@ -41,7 +29,7 @@ Result<ImportedBuffer> by_external_memory(const Context& context, const cw_objec
   if (auto status = require_dma_buf(checked); !status) {
     return std::move(status.error());
   }
-  auto given = duplicate(context, object);
+  auto given = plugin::duplicate(context.host, object.fd, "a memory object");  // the driver keeps it
   if (!given) {
     return std::move(given.error());
   }
@@ -72,7 +60,7 @@ Result<ImportedBuffer> by_arm_import(const Context& context, const cw_object& ob
   if (auto status = require_dma_buf(checked); !status) {
     return std::move(status.error());
   }
-  auto given = duplicate(context, object);
+  auto given = plugin::duplicate(context.host, object.fd, "a memory object");  // the driver keeps it
   if (!given) {
     return std::move(given.error());
   }

@@ -146,13 +146,13 @@ Status Prober::run(const ImportedBuffer& buffer, const cw_probe& probe, std::int
   Status launched =
       result == CL_SUCCESS ? Status() : context_.error("clEnqueueNDRangeKernel", result, "launching a probe");
   auto end = give_back(context_, {&buffer, 1}, copies);  // what was taken over is given back in any case
+  if (!end) {
+    return settle_after(context_, std::move(launched ? end.error() : launched.error()));
+  }
+  running_ = std::move(*end);
   if (!launched) {
     return launched;
   }
-  if (!end) {
-    return std::move(end.error());
-  }
-  running_ = std::move(*end);
   auto status = wait_until(context_, running_.get(), deadline_ns, "a probe");
   if (status || status.error().code() != Errc::TimedOut) {
     running_.reset();

@@ -2,6 +2,7 @@
 #include "sync_file.hpp"
 
 #include <array>
+#include <causeway/plugin/descriptor.hpp>
 
 namespace causeway::opencl_backend {
 
@@ -64,10 +65,12 @@ Result<UniqueFd> SyncFileMaker::make(cl_event event) {
     return context_.error(command, result, "making a sync_file of the end of an access");
   }
   if (fd < 0) {
-    return Error(Errc::Unsupported, command,
-                 "the driver gave no descriptor, as for work that is done already");
+    return Error(
+        Errc::Unsupported, command,
+        "the driver gave no descriptor, as it may for work that is done already: there is nothing to "
+        "wait for any more");
   }
-  return UniqueFd(fd);
+  return plugin::take_from_driver(context_.host, fd);
 }
 
 }  // namespace causeway::opencl_backend

@@ -33,35 +33,43 @@ struct Timeline::Completion {
 
   plugin::Host host;
   cw_fence fence;
+  std::mutex mutex;       ///< around what a call does, so that the host does not go in its midst
+  bool given_up = false;  ///< guarded by mutex; the host may be gone: a late call does nothing
   std::atomic<bool> called{false};
-  std::atomic<bool> given_up{false};  ///< the host may be gone: a late call does nothing
 
   static void CL_CALLBACK on_complete(cl_event, cl_int state, void* data) {
     const std::unique_ptr<std::shared_ptr<Completion>> held(static_cast<std::shared_ptr<Completion>*>(data));
     Completion& self = **held;
-    if (!self.given_up.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(self.mutex);
+    if (!self.given_up) {
       self.host.signal_event(self.fence, errno_of(state));
     }
     self.called.store(true, std::memory_order_release);
+  }
+  /// From now on a call does nothing. False: it has come, and is over.
+  bool give_up() {
+    const std::lock_guard lock(mutex);
+    given_up = true;
+    return !called.load(std::memory_order_relaxed);
   }
 };
 
 Timeline::~Timeline() {
   const std::int64_t deadline = monotonic_ns() + kLastWait;
-  const std::lock_guard lock(mutex_);
   for (reap(); !orphans_.empty() && monotonic_ns() < deadline; reap()) {
     context_.api.Flush(context_.queue.get());
     const timespec rest{0, 100'000};
     ::nanosleep(&rest, nullptr);
   }
   for (const auto& completion : orphans_) {
-    // A driver that never calls. The fence's waiters learn that nothing will come.
-    completion->given_up.store(true, std::memory_order_release);
-    context_.host.signal_event(completion->fence, ENODEV);
+    if (completion->give_up()) {
+      // A driver that never calls. The fence's waiters learn that nothing will come.
+      context_.host.signal_event(completion->fence, ENODEV);
+      context_.host.log(
+          CW_LOG_WARNING,
+          fmt::format("{} did not end an access in the last 2 s before it was closed", context_.name()));
+    }
     context_.host.destroy_event(completion->fence);
-    context_.host.log(
-        CW_LOG_WARNING,
-        fmt::format("{} did not end an access in the last 2 s before it was closed", context_.name()));
   }
 }
 
