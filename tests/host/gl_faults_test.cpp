@@ -154,6 +154,21 @@ TEST_F(GlFaults, AnEndWithoutFencesIsACountedWait) {
   }
 }
 
+// glFinish knows no deadline, so a thread that only asks must not end up in it.
+TEST_F(GlFaults, WithoutFencesTheDeviceIsNotKnownToBeIdleUntilSomebodyWaits) {
+  FaultyGl::hide("EGL_KHR_fence_sync");
+  open();
+  const auto made = frame();
+  auto attachment = must(made.attach(*device, Usage::Render));
+  auto mapping = must(attachment.map(Direction::Bidirectional));
+  { const auto dropped = must(mapping.begin_access(Usage::Write, soon())); }
+  const auto asked = made.begin_cpu_access(Usage::Write, Deadline::now());
+  ASSERT_FALSE(asked);
+  EXPECT_THAT(asked.error().message(), HasSubstr("cannot be asked without waiting"));
+  auto access = must(made.begin_cpu_access(Usage::Write, soon()));
+  must(access.end());
+}
+
 TEST_F(GlFaults, MissingExtensionsAreNamed) {
   for (const char* needed :
        {"EGL_EXT_image_dma_buf_import", "EGL_KHR_image_base", "EGL_KHR_surfaceless_context"}) {

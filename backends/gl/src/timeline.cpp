@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "timeline.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <causeway/fd.hpp>
-#include <cerrno>
+#include <causeway/plugin/descriptor.hpp>
 #include <ctime>
 #include <utility>
 
@@ -18,10 +17,14 @@ namespace {
 
 constexpr std::uint64_t kContext = 1;  // the one timeline of a device
 
-EGLTimeKHR left_until(std::int64_t deadline_ns) noexcept {
+std::int64_t monotonic_ns() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::int64_t now_ns = std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+EGLTimeKHR left_until(std::int64_t deadline_ns) noexcept {
+  const std::int64_t now_ns = monotonic_ns();
   return deadline_ns > now_ns ? static_cast<EGLTimeKHR>(deadline_ns - now_ns) : 0;
 }
 
@@ -73,19 +76,16 @@ Result<Current> Timeline::application(std::string_view attempt) {
 
 Status Timeline::wait_for_sync_file(const cw_fence& fence) {
   const auto& egl = context_.api.egl;
-  const auto& calls = context_.host.syscalls();
-  UniqueFd given(calls.fcntl(calls.context, fence.fd, F_DUPFD_CLOEXEC, 0));
-  if (!given.valid()) {
-    const int why = errno;
-    return Error(errc_from_errno(why), "F_DUPFD_CLOEXEC",
-                 "a fence's descriptor could not be duplicated for the driver, which keeps it", why);
+  auto given = plugin::duplicate(context_.host, fence.fd, "a sync_file");  // the driver keeps it
+  if (!given) {
+    return std::move(given.error());
   }
-  const std::array<EGLint, 3> words{EGL_SYNC_NATIVE_FENCE_FD_ANDROID, given.get(), EGL_NONE};
+  const std::array<EGLint, 3> words{EGL_SYNC_NATIVE_FENCE_FD_ANDROID, given->get(), EGL_NONE};
   EGLSyncKHR sync = egl.CreateSync(context_.display, EGL_SYNC_NATIVE_FENCE_ANDROID, words.data());
   if (sync == EGL_NO_SYNC_KHR) {
     return egl_error(context_.api, "eglCreateSyncKHR", "taking a sync_file to wait for");
   }
-  static_cast<void>(given.release());  // the EGLSync's now, which closes it (EGL_ANDROID_native_fence_sync)
+  static_cast<void>(given->release());  // the EGLSync's now, which closes it (EGL_ANDROID_native_fence_sync)
   const bool waits = egl.WaitSync(context_.display, sync, 0) != EGL_FALSE;
   const EGLint code = waits ? EGL_SUCCESS : egl.GetError();
   egl.DestroySync(context_.display, sync);
@@ -93,6 +93,7 @@ Status Timeline::wait_for_sync_file(const cw_fence& fence) {
 }
 
 Status Timeline::wait_on_device(std::span<const cw_fence> fences) {
+  known_idle_ = false;
   const auto foreign = std::count_if(fences.begin(), fences.end(),
                                      [](const cw_fence& fence) { return fence.kind != CW_FENCE_DEVICE; });
   if (foreign == 0) {
@@ -178,8 +179,9 @@ Status Timeline::export_sync_file(const cw_fence& fence, cw_fence& out) {
     return egl_error(context_.api, "eglDupNativeFenceFDANDROID",
                      "making a sync_file of the end of an access");
   }
+  auto sync_file = plugin::take_from_driver(context_.host, fd);
   out.kind = CW_FENCE_SYNC_FILE;
-  out.fd = fd;
+  out.fd = sync_file.release();
   return {};
 }
 
@@ -193,14 +195,33 @@ void Timeline::release(const cw_fence& fence) {
 }
 
 Status Timeline::wait_idle(std::int64_t deadline_ns) {
+  if (known_idle_) {
+    return {};
+  }
   const std::lock_guard lock(current_mutex_);
   auto current = application("waiting for all that was drawn");
-  return current ? finish_by(context_, deadline_ns) : Status(std::move(current.error()));
+  if (context_.fences) {
+    // A fence takes an idle device a moment, too: without it, who asks without waiting would never learn.
+    constexpr std::int64_t kMoment = 1'000'000;
+    deadline_ns = std::max(deadline_ns, monotonic_ns() + kMoment);
+  }
+  if (!current) {
+    return std::move(current.error());
+  }
+  auto finished = finish_by(context_, deadline_ns);
+  known_idle_ = finished && !context_.fences;
+  return finished;
 }
 
 Status finish_by(const Context& context, std::int64_t deadline_ns) {
   if (!context.fences) {
-    context.api.gl.Finish();  // waits for ever
+    if (left_until(deadline_ns) == 0) {
+      return Error(Errc::TimedOut, "glFinish",
+                   fmt::format("{} has no fences, so whether it is done cannot be asked without waiting for "
+                               "it; a deadline in the future waits, however long it takes",
+                               context.name()));
+    }
+    context.api.gl.Finish();
     return {};
   }
   const auto& egl = context.api.egl;

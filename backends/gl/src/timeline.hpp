@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,12 +44,16 @@ private:
 
   const Context& context_;
   std::mutex current_mutex_;  ///< a context is current on one thread at a time
+  /// Without fences: wait_idle has waited, and no access has begun since.
+  std::atomic<bool> known_idle_ = false;
   std::mutex mutex_;
   std::uint64_t last_ = 0;
   std::map<std::uint64_t, std::shared_ptr<Sync>> points_;
 };
 
-/// Waits for what was submitted to the context that is current. Errors: TimedOut, DeviceLost, OutOfMemory.
+/// Waits for what was submitted to the context that is current. Where the driver makes no fences, a wait has
+/// no end but the work's: a deadline that has passed is then answered with TimedOut, and any other is not
+/// kept. Errors: TimedOut, DeviceLost, OutOfMemory.
 [[nodiscard]] Status finish_by(const Context& context, std::int64_t deadline_ns);
 
 }  // namespace causeway::gl_backend
