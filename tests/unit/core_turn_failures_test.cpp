@@ -50,6 +50,20 @@ TEST_F(CoreTurnFailures, TheGoodFencesOfAnEndThatHadABadOneAreKept) {
   EXPECT_TRUE(must(cpu.begin(Usage::Read, Deadline::now())).end());
 }
 
+TEST_F(CoreTurnFailures, WhatABackendDoesNotTakeInIsKeptBesideItsOwnFences) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  auto submission = must(HostEvent::create(runtime()));
+  auto access = must(view.mapping.begin_access(Usage::Write, soon()));
+  view.queue().submit([] {});
+  const std::array given{submission.fence()};
+  EXPECT_EQ(must(access.end(given)).size(), 2U);
+  EXPECT_EQ(view.queue().run(), 1U);
+  EXPECT_FALSE(must(memory.reservation().test(Usage::Read))) << "the caller's own submission is not done";
+  EXPECT_TRUE(submission.signal(0));
+  EXPECT_TRUE(must(memory.reservation().test(Usage::Read)));
+}
+
 TEST_F(CoreTurnFailures, AFenceThatCannotBeAskedIsNotDone) {
   const auto memory = buffer();
   const auto view = on_queue(memory, "fences=device");

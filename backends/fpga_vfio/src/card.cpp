@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <causeway/plugin/text.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -27,6 +29,12 @@ cw_device_info describe(const PciFunction& function, bool coherent) {
   plugin::copy_text(info.name, plugin::words("PCI card ", ids, " at ", function.address));
   plugin::copy_text(info.driver, "vfio-pci");
   return info;
+}
+
+/// The end of an access has no deadline of its caller's; CLOCK_MONOTONIC.
+std::int64_t patience_from_now_ns() {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  return std::chrono::nanoseconds(end.time_since_epoch()).count();
 }
 
 }  // namespace
@@ -198,13 +206,20 @@ Status Card::begin_access(Attachment& /*attachment*/, const cw_access_begin& beg
 
 Status Card::end_access(Attachment& /*attachment*/, cw_access_end& end) {
   end.signal_count = 0;
-  for (const auto& point : interrupts_.pending()) {
-    if (end.signal_count == end.signal_capacity) {
-      // Not to be left out: who comes next would not wait for it.
-      return Error(Errc::Unsupported, "end_access",
-                   plugin::words("more than ", end.signal_capacity, " interrupts of ", function_.address,
-                                 " are expected; wait for some of them first"));
+  const auto pending = interrupts_.pending();
+  // None is left out: whoever comes next would not wait for it. Where there is no room, this thread does.
+  const std::size_t surplus = pending.size() - std::min<std::size_t>(pending.size(), end.signal_capacity);
+  for (const auto& point : std::span(pending).first(surplus)) {
+    host_.count(CW_COUNT_CPU_WAITS, 1);
+    auto waited = interrupts_.wait(point, patience_from_now_ns());
+    if (!waited &&
+        waited.error().code() == Errc::TimedOut) {  // else it will never come, and nobody need wait
+      return std::move(waited.error())
+          .within(plugin::words(pending.size(), " interrupts of ", function_.address, " are expected, and ",
+                                end.signal_capacity, " of them can be left to the next turn"));
     }
+  }
+  for (const auto& point : std::span(pending).subspan(surplus)) {
     auto fence = plugin::sized<cw_fence>();
     fence.kind = CW_FENCE_DEVICE;
     fence.fd = -1;

@@ -317,6 +317,7 @@ Status Device::end_access(Attachment&, cw_access_end& end) {
   if (auto status = watched(timeline_.wait_on_device({end.given, end.given_count})); !status) {
     return status;
   }
+  plugin::include_given(end);
   auto fence = timeline_.end();
   if (!fence) {
     return watched(std::move(fence.error()));

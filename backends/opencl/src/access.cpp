@@ -76,6 +76,7 @@ Status Accessor::end(std::span<const ImportedBuffer> buffers, cw_access_end& end
   constexpr std::string_view kWhat = "the work of an access";
   end.signal_count = 0;
   // What the caller's own submissions elsewhere signal is part of this end.
+  plugin::include_given(end);
   if (auto status = wait_for({end.given, end.given_count}, monotonic_ns() + kEndPatience); !status) {
     static_cast<void>(give_back(context_, buffers, copies_));
     return status;

@@ -210,9 +210,7 @@ Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
                           turn.waits.size()));
   }
   let_go(order, turn);
-  // The host takes our signal for the whole, so what the caller gave beside it is waited for; of the same
-  // submission it signals with ours.
-  for (std::uint32_t i = 0; status && end.signal_count != 0 && i < end.given_count; ++i) {
+  for (std::uint32_t i = 0; status && !plugin::keeps_given(end) && i < end.given_count; ++i) {
     status = context_.host.wait_fence(end.given[i], now_ns() + kEndPatienceNs);
   }
   // The oldest is over; the others move up, and keep their memory.

@@ -202,6 +202,7 @@ Status OwnQueueOrder::begin(AttachmentOrder& order, const cw_access_begin& begin
 Status OwnQueueOrder::end(AttachmentOrder& order, cw_access_end& end) {
   end.signal_count = 0;
   order.turns -= order.turns > 0 ? 1 : 0;
+  plugin::include_given(end);
   if (auto status = gather(end.given, end.given_count, now_ns() + kEndPatienceNs); !status) {
     return status;
   }

@@ -38,7 +38,7 @@ enum class ImplicitSync : std::uint8_t {
 /// Call end(). An access dropped without it marks its buffers as lost until the device is idle, and what it
 /// was to write as unreliable; it is logged.
 ///
-/// Threads: thread-bound.
+/// Threads: reentrant; it may be ended on another thread than it began on.
 class Access {
 public:
   Access(Access&&) noexcept;

@@ -79,6 +79,7 @@ private:
 };
 
 /// One of the card's register spaces; PCI calls it a BAR. Errors: InvalidArgument (no FPGA card), NotFound.
+/// Threads: thread-safe.
 [[nodiscard]] inline Result<Registers> registers(const Device& card, std::uint32_t bar = 0) {
   const auto table = detail::table_of(card);
   if (!table) {
@@ -94,7 +95,7 @@ private:
 }
 
 /// The eventfd that the card's interrupt n makes readable. Lent: it lives as long as the device.
-/// Errors: InvalidArgument (no FPGA card), NotFound (it has fewer), OutOfFds.
+/// Errors: InvalidArgument (no FPGA card), NotFound (it has fewer), OutOfFds. Threads: thread-safe.
 [[nodiscard]] inline Result<BorrowedFd> interrupt(const Device& card, std::uint32_t n = 0) {
   const auto table = detail::table_of(card);
   if (!table) {
@@ -108,7 +109,8 @@ private:
   return BorrowedFd(fd);
 }
 
-/// Ends what the card does. Errors: InvalidArgument (no FPGA card), Unsupported, DeviceLost.
+/// Ends what the card does. Errors: InvalidArgument (no FPGA card), Unsupported, DeviceLost. Threads:
+/// thread-safe.
 [[nodiscard]] inline Status reset(const Device& card) {
   const auto table = detail::table_of(card);
   if (!table) {
@@ -117,7 +119,8 @@ private:
   return detail::call([&](cw_error* error) { return (*table)->reset(card.raw(), error); });
 }
 
-/// How a card sees a mapping. Lives as long as the mapping. Errors: InvalidArgument (not a card's).
+/// How a card sees a mapping. Lives as long as the mapping. Errors: InvalidArgument (not a card's). Threads:
+/// thread-safe.
 [[nodiscard]] inline Result<const cw_fpga_view*> view(const Mapping& mapping) {
   const auto* found = static_cast<const cw_fpga_view*>(mapping.native(CW_FPGA_VIEW_INTERFACE));
   if (found == nullptr) {
@@ -129,6 +132,7 @@ private:
 
 /// The device address of a byte of a mapped object, and how many bytes follow it without a gap.
 /// offset: bytes into the object. Errors: InvalidArgument (not a card's mapping, outside of the object).
+/// Threads: thread-safe.
 [[nodiscard]] inline Result<cw_sg_entry> iova(const Mapping& mapping, std::uint32_t object = 0,
                                               std::uint64_t offset = 0) {
   const auto found = view(mapping);

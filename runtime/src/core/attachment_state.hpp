@@ -104,6 +104,7 @@ private:
   struct Made {
     std::array<cw_fence, CW_MAX_SIGNALS> fences;
     std::size_t count = 0;
+    bool given_included = false;
   };
   [[nodiscard]] Status end_on_device(std::span<const cw_fence> given, Made& made);
   /// The end of a turn that left nothing with the device.

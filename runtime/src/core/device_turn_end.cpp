@@ -75,12 +75,13 @@ Status AttachmentState::end_on_device(std::span<const cw_fence> given, Made& mad
     return table.end_access(self, handle_, &end, error);
   });
   made.count = ended ? std::min<std::size_t>(end.signal_count, CW_MAX_SIGNALS) : 0;
+  made.given_included = end.given_included != 0;
   return ended;
 }
 
 AttachmentState::Signals AttachmentState::take_made(const Made& made, FenceRefs signals, Status failure) {
-  if (made.count != 0) {
-    signals.clear();  // the backend knows the whole of it, what it was given included
+  if (made.count != 0 && made.given_included) {
+    signals.clear();  // the backend knows the whole of it
   }
   for (std::size_t i = 0; i < made.count; ++i) {
     auto fence = fence_from_device(device_.state(), made.fences.at(i));

@@ -47,6 +47,8 @@ void RuntimeState::log(LogLevel level, std::string_view text) const noexcept {
   } catch (const std::exception& failure) {
     // A logger that fails must not take the program with it.
     std::fprintf(stderr, "causeway: the log function threw: %s\n", failure.what());
+  } catch (...) {
+    std::fputs("causeway: the log function threw something that is no std::exception\n", stderr);
   }
 }
 

@@ -36,6 +36,7 @@ struct OpenInfo {
 
 /// Opens a card of its own: each has its thread, its memory map and its registers.
 /// Errors: InvalidArgument (another width, a run of no whole pages), NotFound (a build without Verilator).
+/// Threads: thread-safe.
 [[nodiscard]] inline Result<Device> open(Runtime& runtime, const OpenInfo& info = {}) {
   auto config = plugin::sized<cw_fpga_sim_config>();
   config.data_bits = info.data_bits;
@@ -159,7 +160,7 @@ struct Fault {
   std::uint64_t count = 0;    ///< since the device was opened
 };
 
-/// The last fault, if there was one. Errors: InvalidArgument (no simulated FPGA).
+/// The last fault, if there was one. Errors: InvalidArgument (no simulated FPGA). Threads: thread-safe.
 [[nodiscard]] inline Result<std::optional<Fault>> last_fault(const Device& card) {
   const auto table = detail::table_of(card);
   if (!table) {
@@ -175,7 +176,8 @@ struct Fault {
                                     .count = fault.count});
 }
 
-/// What the card did since it was opened; documented in fpga_sim_abi.h. Errors: InvalidArgument.
+/// What the card did since it was opened; documented in fpga_sim_abi.h. Errors: InvalidArgument (no simulated
+/// FPGA). Threads: thread-safe.
 [[nodiscard]] inline Result<cw_fpga_sim_counters> counters(const Device& card) {
   const auto table = detail::table_of(card);
   if (!table) {

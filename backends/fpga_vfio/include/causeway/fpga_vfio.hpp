@@ -40,7 +40,7 @@ struct OpenInfo {
 /// Opens a card for this process alone, with bus mastering on; closing resets it where it can be reset.
 /// Errors: NotFound (no such function; nothing bound to vfio-pci), Busy (bound to another driver, or open in
 /// another process), Unsupported (no IOMMU, a group that is not viable, a kernel without VFIO), Permission,
-/// InvalidArgument. Each names the command that would mend it.
+/// InvalidArgument. Each names the command that would mend it. Threads: thread-safe.
 [[nodiscard]] inline Result<Device> open(Runtime& runtime, const OpenInfo& info = {}) {
   auto config = plugin::sized<cw_fpga_vfio_config>();
   config.address_bits = info.address_bits;
@@ -69,7 +69,7 @@ namespace detail {
 /// card. Turns that end from now on, until the interrupt came, end with its fence. Do not read the descriptor
 /// of fpga::interrupt(card, n) meanwhile: that takes the interrupt away. Interrupts from before are
 /// forgotten. Errors: InvalidArgument (no such card), NotFound (no such interrupt), Busy (it is expected
-/// already).
+/// already). Threads: thread-safe.
 [[nodiscard]] inline Status expect(const Device& card, std::uint32_t n = 0) {
   const auto table = detail::table_of(card);
   if (!table) {
@@ -80,6 +80,7 @@ namespace detail {
 
 /// Waits for the interrupt that was expected last. Errors: TimedOut (the card was reset, and the fence failed
 /// with ETIMEDOUT), WrongState (none was expected), Io (somebody reset the card), InvalidArgument, NotFound.
+/// Threads: thread-safe.
 [[nodiscard]] inline Status wait(const Device& card, std::uint32_t n, Deadline deadline) {
   const auto table = detail::table_of(card);
   if (!table) {
@@ -91,7 +92,8 @@ namespace detail {
   });
 }
 
-/// What the card is; documented in fpga_vfio_abi.h. Errors: InvalidArgument (no such card).
+/// What the card is; documented in fpga_vfio_abi.h. Errors: InvalidArgument (no such card). Threads:
+/// thread-safe.
 [[nodiscard]] inline Result<cw_fpga_vfio_info> info(const Device& card) {
   const auto table = detail::table_of(card);
   if (!table) {

@@ -21,7 +21,8 @@
 //     Status probe_write(Attachment&, const cw_probe&);  Status probe_read(Attachment&, cw_probe&);
 //     Status fence_wait(const cw_fence&, std::int64_t deadline_ns);  void fence_release(const cw_fence&);
 //     Status fence_export(const cw_fence&, cw_fence& out);
-//     Status wait_idle(std::int64_t deadline_ns);   // these four are called from any thread, at any time
+//     Status fence_import(Camera& giver, const cw_fence&, cw_fence& out);
+//     Status wait_idle(std::int64_t deadline_ns);   // these five are called from any thread, at any time
 //   };
 //   const cw_backend table = plugin::make_table<Camera>("camera", "A camera");
 //
@@ -90,6 +91,18 @@ template <class T>
   std::memcpy(&to, &from, std::min<std::size_t>(from.struct_size, sizeof(T)));
   to.struct_size = sizeof(T);
   return to;
+}
+
+/// In end_access: whether the host keeps what was given beside the signals. One of before 1.3 keeps the
+/// signals alone, so that they must come after it.
+[[nodiscard]] inline bool keeps_given(const cw_access_end& end) noexcept {
+  return end.struct_size >= offsetof(cw_access_end, given_included) + sizeof(end.given_included);
+}
+/// In end_access: the signals come after what was given, too, so that the host need not keep that.
+inline void include_given(cw_access_end& end) noexcept {
+  if (keeps_given(end)) {
+    end.given_included = 1;
+  }
 }
 
 /// The host's services, typed. A cheap handle: copy it. Threads: thread-safe.
@@ -187,16 +200,39 @@ private:
 
 namespace detail {
 
+/// As report(), where no Error may be made: memory may be what is missing.
+inline std::int32_t report_plainly(std::int32_t status, const char* operation, const char* text,
+                                   cw_error* out) noexcept {
+  if (out != nullptr) {
+    out->system_errno = 0;
+    copy_text(out->operation, operation);
+    copy_text(out->text, text);
+  }
+  return status;
+}
+
 template <class Body>
 std::int32_t guarded(cw_error* error, const char* operation, Body&& body) noexcept {
   try {
     Status status = body();
     return status ? CW_OK : report(status.error(), error);
   } catch (const std::bad_alloc&) {
-    return report(Error(Errc::OutOfMemory, operation, "memory for bookkeeping could not be allocated"),
-                  error);
+    return report_plainly(CW_OUT_OF_MEMORY, operation, "memory for bookkeeping could not be allocated",
+                          error);
   } catch (const std::exception& exception) {
-    return report(Error(Errc::Internal, operation, exception.what()), error);
+    return report_plainly(CW_INTERNAL, operation, exception.what(), error);
+  } catch (...) {
+    return report_plainly(CW_INTERNAL, operation, "the backend threw something that is no std::exception",
+                          error);
+  }
+}
+
+/// For operations that have no failure to tell: what they throw ends here.
+template <class Body>
+void contained(Body&& body) noexcept {
+  try {
+    body();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): nothing may cross, and there is nobody to tell
   }
 }
 
@@ -241,7 +277,7 @@ std::int32_t open(const cw_host* host, const cw_open_info* info, cw_device** dev
 template <class D>
 std::int32_t attach(cw_device* device, const cw_attach_info* info, cw_attachment** out, cw_error* error) {
   return guarded(error, "attach", [&]() -> Status {
-    auto attached = self<D>(device)->attach(*info);
+    auto attached = self<D>(device)->attach(sized_copy(*info));  // an older host knows fewer members
     if (!attached) {
       return std::move(attached.error());
     }
@@ -255,8 +291,8 @@ std::int32_t allocate(cw_device* device, const cw_allocate_info* info, cw_alloca
   return guarded(error, "allocate", [&] { return self<D>(device)->allocate(*info, *out); });
 }
 template <class D>
-void release(cw_device* device, void* token) {
-  self<D>(device)->release(token);
+void release(cw_device* device, void* token) noexcept {
+  contained([&] { self<D>(device)->release(token); });
 }
 template <class D>
 std::int32_t probe_write(cw_device* device, cw_attachment* handle, const cw_probe* probe, cw_error* error) {
@@ -282,7 +318,7 @@ template <class D>
   table.description = description;
   table.enumerate = &detail::enumerate<D>;
   table.open = &detail::open<D>;
-  table.close = [](cw_device* device) { delete self<D>(device); };
+  table.close = [](cw_device* device) { contained([&] { delete self<D>(device); }); };
   table.device_info = [](cw_device* device, cw_device_info* info, cw_error* error) {
     return guarded(error, "device_info", [&] { return self<D>(device)->info(*info); });
   };
@@ -292,7 +328,7 @@ template <class D>
                    [&] { return self<D>(device)->query_constraints(*image, usage, *out); });
   };
   table.attach = &detail::attach<D>;
-  table.detach = [](cw_device*, cw_attachment* handle) { delete &attachment<D>(handle); };
+  table.detach = [](cw_device*, cw_attachment* handle) { contained([&] { delete &attachment<D>(handle); }); };
   table.map = [](cw_device* device, cw_attachment* handle, std::int32_t direction, cw_mapping* mapping,
                  cw_error* error) {
     return guarded(error, "map", [&] {
@@ -300,7 +336,7 @@ template <class D>
     });
   };
   table.unmap = [](cw_device* device, cw_attachment* handle) {
-    self<D>(device)->unmap(attachment<D>(handle));
+    contained([&] { self<D>(device)->unmap(attachment<D>(handle)); });
   };
   table.begin_access = [](cw_device* device, cw_attachment* handle, const cw_access_begin* begin,
                           cw_error* error) {
@@ -312,7 +348,9 @@ template <class D>
                    [&] { return self<D>(device)->end_access(attachment<D>(handle), *end); });
   };
   table.get_interface = [](cw_device* device, const char* name_asked) -> const void* {
-    return self<D>(device)->get_interface(name_asked);
+    const void* found = nullptr;
+    contained([&] { found = self<D>(device)->get_interface(name_asked); });
+    return found;
   };
   if constexpr (requires(D & device, const cw_allocate_info& info, cw_allocation& out) {
                   device.allocate(info, out);
@@ -339,7 +377,7 @@ template <class D>
       return guarded(error, "fence_wait", [&] { return self<D>(device)->fence_wait(*fence, deadline_ns); });
     };
     table.fence_release = [](cw_device* device, const cw_fence* fence) {
-      self<D>(device)->fence_release(*fence);
+      contained([&] { self<D>(device)->fence_release(*fence); });
     };
   }
   if constexpr (requires(D & device, const cw_fence& fence, cw_fence& out) {

@@ -19,7 +19,8 @@ template <class... Parts>
   return std::move(text).str();
 }
 
-/// 0x1f00, as data sheets write it. Threads: reentrant.
+/// 0x1f00, as data sheets write it: one word of hexadecimal digits, without leading zeros. Threads:
+/// reentrant.
 [[nodiscard]] inline std::string hex(std::uint64_t number) {
   std::ostringstream text;
   text << "0x" << std::hex << number;

@@ -286,6 +286,10 @@ typedef struct cw_access_end {
   uint32_t signal_count;
   uint32_t given_count;
   const cw_fence* given; /* what the caller's own submission signals */
+  /* Since 1.3. The backend writes 1 if its signals come after what was given, too; else the host keeps both. A
+   * host of an earlier version keeps the signals alone. */
+  uint32_t given_included;
+  uint32_t reserved;
 } cw_access_end;
 
 /* ---------------------------------------------------------------- allocation */
