@@ -115,7 +115,7 @@ OFFSET(cw_access_begin, waits, 8);
 OFFSET(cw_access_begin, wait_count, 16);
 OFFSET(cw_access_begin, reserved, 20);
 
-SIZE(cw_access_end, 32);
+GREW_FROM(cw_access_end, 32);
 OFFSET(cw_access_end, struct_size, 0);
 OFFSET(cw_access_end, signal_capacity, 4);
 OFFSET(cw_access_end, signals, 8);
