@@ -2,10 +2,11 @@
 #pragma once
 
 #include <array>
-#include <atomic>
+#include <causeway/plugin/loss.hpp>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "context.hpp"
@@ -58,8 +59,10 @@ public:
   void handles(cw_gl_handles_v1& out) const noexcept;
 
 private:
-  [[nodiscard]] Status alive(std::string_view operation) const;
-  [[nodiscard]] Status watched(Status status);
+  [[nodiscard]] Status alive(std::string_view operation) const {
+    return loss_.check(operation, context_->name());
+  }
+  [[nodiscard]] Status watched(Status status) { return loss_.watch(std::move(status)); }
   [[nodiscard]] Status import_frame(const cw_attach_info& info, Attachment& made) const;
   [[nodiscard]] Status import_whole(const cw_attach_info& info, std::span<const PlaneMemory> memory,
                                     Attachment& made) const;
@@ -70,7 +73,7 @@ private:
 
   std::unique_ptr<Context> context_;
   Timeline timeline_;  ///< goes before its context
-  std::atomic<bool> lost_{false};
+  plugin::Loss loss_;
 };
 
 }  // namespace causeway::gl_backend

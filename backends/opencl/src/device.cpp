@@ -325,19 +325,4 @@ void Device::handles(cw_opencl_handles_v1& out) const noexcept {
   out.queue = context_->queue.get();
 }
 
-Status Device::alive(std::string_view operation) const {
-  if (lost_) {
-    return Error(Errc::DeviceLost, std::string(operation),
-                 fmt::format("{} was lost earlier; open it anew", context_->name()));
-  }
-  return {};
-}
-
-Status Device::watched(Status status) {
-  if (!status && status.error().code() == Errc::DeviceLost) {
-    lost_ = true;
-  }
-  return status;
-}
-
 }  // namespace causeway::opencl_backend

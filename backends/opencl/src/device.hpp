@@ -2,10 +2,11 @@
 #pragma once
 
 #include <causeway/opencl_abi.h>
-#include <atomic>
 #include <causeway/plugin/backend.hpp>
+#include <causeway/plugin/loss.hpp>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "access.hpp"
@@ -56,8 +57,10 @@ public:
   Status end_with(Attachment& attachment, cl_event event);
 
 private:
-  [[nodiscard]] Status alive(std::string_view operation) const;
-  [[nodiscard]] Status watched(Status status);
+  [[nodiscard]] Status alive(std::string_view operation) const {
+    return loss_.check(operation, context_->name());
+  }
+  [[nodiscard]] Status watched(Status status) { return loss_.watch(std::move(status)); }
   [[nodiscard]] Status attach_images(const cw_attach_info& info, Attachment& made);
   void note_copies(const Attachment& attachment, const cw_probe& probe);
 
@@ -65,7 +68,7 @@ private:
   Prober prober_;      ///< goes before its context
   Timeline timeline_;  ///< likewise
   Accessor accessor_;
-  std::atomic<bool> lost_{false};
+  plugin::Loss loss_;
 };
 
 }  // namespace causeway::opencl_backend

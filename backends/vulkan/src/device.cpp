@@ -114,7 +114,7 @@ Status Device::query_constraints(const cw_image_desc& image, std::uint32_t usage
 
 Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info& given) {
   const auto info = plugin::sized_copy(given);  // hosts before 1.2 know no colours
-  if (auto status = alive(); !status) {
+  if (auto status = alive("attach"); !status) {
     return std::move(status.error());
   }
   if (auto status = plugin::check_counts(info); !status) {
@@ -170,7 +170,7 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
 }
 
 Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
-  if (auto status = alive(); !status) {
+  if (auto status = alive("map"); !status) {
     return status;
   }
   out.native_interface = CW_VULKAN_VIEW_V1;
@@ -182,14 +182,14 @@ Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
 }
 
 Status Device::begin_access(Attachment& attachment, const cw_access_begin& begin) {
-  if (auto status = alive(); !status) {
+  if (auto status = alive("begin_access"); !status) {
     return status;
   }
   return watched(order_->begin(attachment.order.state(), begin));
 }
 
 Status Device::end_access(Attachment& attachment, cw_access_end& end) {
-  if (auto status = alive(); !status) {
+  if (auto status = alive("end_access"); !status) {
     end.signal_count = 0;
     return status;
   }
@@ -197,7 +197,7 @@ Status Device::end_access(Attachment& attachment, cw_access_end& end) {
 }
 
 Status Device::conversion(const Attachment& attachment, cw_vulkan_conversion_v1& out) {
-  if (auto status = alive(); !status) {
+  if (auto status = alive("conversion"); !status) {
     return status;
   }
   const std::uint32_t room = out.struct_size;
@@ -257,7 +257,7 @@ const void* Device::get_interface(std::string_view name) {
 }
 
 Status Device::allocate(const cw_allocate_info& info, cw_allocation& out) {
-  if (auto status = alive(); !status) {
+  if (auto status = alive("allocate"); !status) {
     return status;
   }
   auto memory = export_memory(*context_, plugin::sized_copy(info), out);
@@ -273,7 +273,7 @@ void Device::release(void* token) {
 }
 
 Status Device::probe_write(Attachment& attachment, const cw_probe& probe) {
-  if (auto status = alive(); !status) {
+  if (auto status = alive("probe_write"); !status) {
     return status;
   }
   if (probe.object >= attachment.buffers.size() || !attachment.writable[probe.object] ||
@@ -291,7 +291,7 @@ Status Device::probe_write(Attachment& attachment, const cw_probe& probe) {
 }
 
 Status Device::probe_read(Attachment& attachment, cw_probe& probe) {
-  if (auto status = alive(); !status) {
+  if (auto status = alive("probe_read"); !status) {
     return status;
   }
   if (probe.object >= attachment.buffers.size()) {
@@ -314,22 +314,6 @@ void Device::handles(cw_vulkan_handles_v1& out) const noexcept {
   out.queue_family = context_->queue_family;
   out.extension_count = static_cast<std::uint32_t>(names.size());
   out.extensions = names.data();
-}
-
-Status Device::alive() const {
-  // VK_ERROR_DEVICE_LOST is for good (section 5.2.3, Lost Device).
-  if (lost_) {
-    return Error(Errc::DeviceLost, "vulkan",
-                 fmt::format("{} was lost earlier; open it anew", context_->name()));
-  }
-  return {};
-}
-
-Status Device::watched(Status status) {
-  if (!status && status.error().code() == Errc::DeviceLost) {
-    lost_ = true;
-  }
-  return status;
 }
 
 }  // namespace causeway::vulkan_backend

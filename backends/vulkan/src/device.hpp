@@ -4,9 +4,11 @@
 #include <causeway/vulkan_abi.h>
 #include <atomic>
 #include <causeway/plugin/backend.hpp>
+#include <causeway/plugin/loss.hpp>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "context.hpp"
@@ -65,14 +67,16 @@ public:
   [[nodiscard]] const Context& context() const noexcept { return *context_; }
 
 private:
-  [[nodiscard]] Status alive() const;
-  [[nodiscard]] Status watched(Status status);
+  [[nodiscard]] Status alive(std::string_view operation) const {
+    return loss_.check(operation, context_->name());
+  }
+  [[nodiscard]] Status watched(Status status) { return loss_.watch(std::move(status)); }
 
   std::unique_ptr<Context> context_;
   std::unique_ptr<Order> order_;  ///< this and the next two go before their context
   Prober prober_;
   Conversions conversions_;
-  std::atomic<bool> lost_ = false;  ///< seen by whichever thread waits
+  plugin::Loss loss_;
   std::atomic<std::uint32_t> pinned_ = CW_VULKAN_IMPORT_ANY;
 };
 
