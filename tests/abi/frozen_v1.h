@@ -62,7 +62,7 @@ OFFSET(cw_open_info, id, 8);
 OFFSET(cw_open_info, adopt_interface, 16);
 OFFSET(cw_open_info, adopt, 24);
 
-SIZE(cw_constraints, 600);
+GREW_FROM(cw_constraints, 600);
 OFFSET(cw_constraints, struct_size, 0);
 OFFSET(cw_constraints, stride_align, 4);
 OFFSET(cw_constraints, offset_align, 8);

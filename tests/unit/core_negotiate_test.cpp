@@ -43,6 +43,34 @@ TEST(Negotiate, ColorGoesFromTheDescriptionIntoTheLayout) {
   EXPECT_EQ(must(agree(desc, {})).layout.color, desc.color);
 }
 
+TEST(Negotiate, WhatTheDescriptionLeavesOpenTheCameraSays) {
+  const Color said{.encoding = ColorEncoding::Bt709, .range = ColorRange::Limited};
+  auto desc = image(formats::kNV12, 64, 64);
+  const auto with_camera = [&] {
+    return must(agree(desc, {party("gpu", {}), party("camera", {.color = said})}));
+  };
+  EXPECT_EQ(with_camera().layout.color, said);
+  desc.color.range = ColorRange::Full;
+  desc.color.siting_x = ChromaSiting::Cosited;
+  EXPECT_EQ(
+      with_camera().layout.color,
+      (Color{.encoding = ColorEncoding::Bt709, .range = ColorRange::Full, .siting_x = ChromaSiting::Cosited}))
+      << "the caller's word goes before the camera's";
+  desc = image(formats::kXRGB8888, 64, 64);
+  EXPECT_EQ(with_camera().layout.color, Color{}) << "no format with YCbCr";
+}
+
+TEST(Negotiate, CamerasThatDisagreeAboutColoursLeaveThemOpen) {
+  const Color one{.encoding = ColorEncoding::Bt601, .range = ColorRange::Limited};
+  const Color other{.encoding = ColorEncoding::Bt709, .range = ColorRange::Limited};
+  const auto desc = image(formats::kYUYV, 64, 64);
+  for (const auto& parties :
+       {std::vector{party("left", {.color = one}), party("right", {.color = other})},
+        std::vector{party("right", {.color = other}), party("left", {.color = one}), party("gpu", {})}}) {
+    EXPECT_EQ(must(negotiate(desc, parties)).layout.color, (Color{.range = ColorRange::Limited}));
+  }
+}
+
 TEST(Negotiate, ObjectsAreWholePages) {
   EXPECT_THAT(must(agree(image(formats::kR8, 1, 1), {})).object_sizes, ElementsAre(kPage));
   EXPECT_THAT(must(agree(image(formats::kR8, 4096, 1), {})).object_sizes, ElementsAre(kPage));

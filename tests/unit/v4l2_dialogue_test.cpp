@@ -29,6 +29,29 @@ TEST_F(V4l2Dialogue, TakesTheDriversStrideAndSize) {
   EXPECT_EQ(camera.driver.fourcc(), V4L2_PIX_FMT_NV12);
 }
 
+TEST_F(V4l2Dialogue, TellsTheColoursOfThePictures) {
+  camera.driver.colorspace = V4L2_COLORSPACE_REC709;
+  camera.driver.quantization = V4L2_QUANTIZATION_FULL_RANGE;
+  ASSERT_TRUE(camera.constrain(image_of(formats::kNV12)));
+  EXPECT_EQ(camera.constraints.color_encoding, std::uint32_t{CW_COLOR_ENCODING_BT709});
+  EXPECT_EQ(camera.constraints.color_range, std::uint32_t{CW_COLOR_RANGE_FULL});
+  EXPECT_EQ(camera.constraints.chroma_siting_x, 0U) << "V4L2 does not say";
+}
+
+TEST_F(V4l2Dialogue, AHostBeforeColoursIsToldNone) {
+  auto older = plugin::sized<cw_constraints>();
+  older.struct_size = offsetof(cw_constraints, color_encoding);
+  older.color_encoding = 77;  // not this host's: whatever lies behind its struct
+  older.color_range = 77;
+  ASSERT_TRUE(attempt([&](cw_error* error) {
+    const auto image = image_of(formats::kNV12);
+    return v4l2_table().query_constraints(camera.device(), &image, CW_USAGE_CAPTURE | CW_USAGE_WRITE, &older,
+                                          error);
+  }));
+  EXPECT_EQ(older.color_encoding, 77U);
+  EXPECT_EQ(older.color_range, 77U);
+}
+
 TEST_F(V4l2Dialogue, TwoDescriptorsWhereTheDriverOffersNoOther) {
   std::erase_if(camera.driver.formats, [](const auto& f) { return f.fourcc == V4L2_PIX_FMT_NV12; });
   ASSERT_TRUE(camera.constrain(image_of(formats::kNV12)));

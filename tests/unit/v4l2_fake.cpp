@@ -96,6 +96,9 @@ int FakeCamera::exchange_format(v4l2_format& format, bool keep) {
     pix_mp.height = height;
     pix_mp.pixelformat = fourcc;
     pix_mp.num_planes = static_cast<std::uint8_t>(known->memory_planes);
+    pix_mp.colorspace = colorspace;
+    pix_mp.ycbcr_enc = static_cast<std::uint8_t>(ycbcr_encoding);
+    pix_mp.quantization = static_cast<std::uint8_t>(quantization);
     for (std::uint32_t p = 0; p < known->memory_planes; ++p) {
       pix_mp.plane_fmt[p].bytesperline = stride;
       pix_mp.plane_fmt[p].sizeimage = plane_sizes.at(p);
@@ -106,6 +109,9 @@ int FakeCamera::exchange_format(v4l2_format& format, bool keep) {
     pix.pixelformat = fourcc;
     pix.bytesperline = stride;
     pix.sizeimage = plane_sizes[0];
+    pix.colorspace = colorspace;
+    pix.ycbcr_enc = ycbcr_encoding;
+    pix.quantization = quantization;
   }
   if (keep) {
     fourcc_ = fourcc;

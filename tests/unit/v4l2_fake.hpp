@@ -36,6 +36,9 @@ public:
   std::vector<FakeCameraFormat> formats;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> sizes{{640, 480}, {1280, 720}};
   std::uint32_t stride_align = 1;
+  std::uint32_t colorspace = 0;  ///< with the next two, V4L2's values
+  std::uint32_t ycbcr_encoding = 0;
+  std::uint32_t quantization = 0;
   std::uint32_t buffers_needed = 1;    ///< queued ones before frames come (min_queued_buffers)
   std::uint32_t buffers_granted = 32;  ///< at most, by REQBUFS
   bool takes_dma_bufs = true;

@@ -30,6 +30,21 @@ TEST_F(V4l2Streaming, FramesArriveInSharedMemory) {
   EXPECT_EQ(runtime->counters().copied_bytes, 0U);
 }
 
+TEST_F(V4l2Streaming, FramesHaveTheColoursThatTheCameraTells) {
+  EXPECT_EQ(pool->frame(0).frame().layout().color,
+            (Color{.encoding = ColorEncoding::Bt601, .range = ColorRange::Limited}))
+      << "what V4L2 means by \"default\"";
+  pool.reset();
+  driver.colorspace = V4L2_COLORSPACE_REC709;
+  auto desc = kYuyv;
+  desc.color.range = ColorRange::Full;
+  const auto other = runtime->negotiate(desc).with(*camera, Usage::Capture).allocate(2);
+  ASSERT_TRUE(other) << other.error().message();
+  EXPECT_EQ(other->frame(0).frame().layout().color,
+            (Color{.encoding = ColorEncoding::Bt709, .range = ColorRange::Full}))
+      << "and the program's word goes first";
+}
+
 TEST_F(V4l2Streaming, ACapturedFrameIsTheConsumersAlone) {
   auto stream = v4l2::Stream::start(*camera, *pool);
   ASSERT_TRUE(stream);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <causeway/plugin/text.hpp>
+#include <causeway/v4l2_color.hpp>
 #include <string>
 
 namespace causeway::v4l2_backend {
@@ -252,6 +253,11 @@ void narrow(const Agreed& agreed, cw_constraints& constraints) {
   for (std::uint32_t p = 0; p < row->memory_planes; ++p) {
     constraints.min_object_size[p] =
         std::max<std::uint64_t>(constraints.min_object_size[p], format.planes.at(p).size);
+  }
+  if (plugin::reaches(constraints, constraints.color_range)) {  // of chroma siting V4L2 says nothing
+    const auto color = v4l2::color_of(format.colorspace, format.ycbcr_encoding, format.quantization);
+    constraints.color_encoding = static_cast<std::uint32_t>(color.encoding);
+    constraints.color_range = static_cast<std::uint32_t>(color.range);
   }
 }
 

@@ -20,7 +20,7 @@ struct FrameDesc {
   std::uint32_t width = 0;            ///< pixels
   std::uint32_t height = 0;           ///< pixels
   std::vector<Modifier> modifiers{};  ///< acceptable ones, best first; empty: LINEAR
-  Color color{};                      ///< becomes the frames'
+  Color color{};                      ///< becomes the frames'; what is unspecified, a camera may fill in
 
   [[nodiscard]] static FrameDesc bytes(std::uint32_t size) {
     return {.format = formats::kBytes, .width = size, .height = 1};
@@ -40,6 +40,8 @@ struct Constraints {
   std::uint32_t max_frames = 0;                    ///< 0: no limit
   bool needs_pinnable = false;                     ///< a memfd view must be there
   std::vector<Modifier> modifiers{Modifier::kLinear};
+  Color
+      color{};  ///< no need: what a source (a camera) says of its pictures; Unspecified where it says nothing
 };
 
 /// A party of a negotiation: who, and what it needs. Threads: reentrant (a value).
@@ -58,6 +60,8 @@ struct AllocationPlan {
 };
 
 /// Finds what suits all. A pure function: the same input gives the same plan, and nothing is allocated.
+/// Of the colours of a YCbCr format, what the description leaves unspecified is what the participants say
+/// who say something; where two of them disagree it stays unspecified, since both fill the same frames.
 /// Errors: InvalidArgument (the description itself), Unsupported (a conflict: names the participants, the
 /// field, what was needed and what was offered).
 [[nodiscard]] Result<AllocationPlan> negotiate(const FrameDesc& desc,

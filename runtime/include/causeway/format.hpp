@@ -85,6 +85,8 @@ struct FormatInfo {
     const auto& plane = planes.at(p);
     return (std::uint64_t{height} + plane.block_height - 1) / plane.block_height;
   }
+  /// True if pixels share chroma, as in formats with YCbCr, and in no others.
+  [[nodiscard]] bool is_ycbcr() const noexcept { return plane_count > 1 || planes[0].block_width > 1; }
   /// True if the size is a whole number of blocks in every plane: NV12 wants both even, YUYV the width.
   [[nodiscard]] bool takes_size(std::uint32_t width, std::uint32_t height) const noexcept;
 };

@@ -171,6 +171,12 @@ private:
   bool slab_is_huge_ = false;
 };
 
+/// A value that this library does not know says nothing to it.
+template <class Enum>
+Enum known_or_unspecified(std::uint32_t value, Enum last) noexcept {
+  return value <= static_cast<std::uint32_t>(last) ? static_cast<Enum>(value) : Enum::Unspecified;
+}
+
 Constraints constraints_from(const cw_constraints& given) {
   Constraints needs;
   needs.stride_align = std::max(1U, given.stride_align);
@@ -189,6 +195,10 @@ Constraints constraints_from(const cw_constraints& given) {
       needs.modifiers.push_back(Modifier{given.modifiers[i]});
     }
   }
+  needs.color = {.encoding = known_or_unspecified(given.color_encoding, ColorEncoding::Bt2020),
+                 .range = known_or_unspecified(given.color_range, ColorRange::Full),
+                 .siting_x = known_or_unspecified(given.chroma_siting_x, ChromaSiting::Midpoint),
+                 .siting_y = known_or_unspecified(given.chroma_siting_y, ChromaSiting::Midpoint)};
   return needs;
 }
 

@@ -166,6 +166,26 @@ Result<std::vector<std::uint64_t>> place_planes(FrameLayout& layout, const Forma
   return ends;
 }
 
+/// What the description leaves open, from who says it; open still, if two say different things.
+template <class Word>
+Word choose_color(Word Color::*word, const FrameDesc& desc, std::span<const Participant> participants) {
+  Word chosen = desc.color.*word;
+  if (chosen != Word::Unspecified) {
+    return chosen;
+  }
+  for (const auto& participant : participants) {
+    const Word said = participant.constraints.color.*word;
+    if (said == Word::Unspecified || said == chosen) {
+      continue;
+    }
+    if (chosen != Word::Unspecified) {
+      return Word::Unspecified;
+    }
+    chosen = said;
+  }
+  return chosen;
+}
+
 Result<std::vector<std::uint64_t>> choose_sizes(std::vector<std::uint64_t> sizes,
                                                 std::span<const Participant> participants) {
   const auto common =
@@ -221,6 +241,12 @@ Result<AllocationPlan> negotiate(const FrameDesc& desc, std::span<const Particip
                  .height = desc.height,
                  .planes = std::vector<PlaneLayout>(info.plane_count),
                  .color = desc.color};
+  if (info.is_ycbcr()) {
+    plan.layout.color = {.encoding = choose_color(&Color::encoding, desc, participants),
+                         .range = choose_color(&Color::range, desc, participants),
+                         .siting_x = choose_color(&Color::siting_x, desc, participants),
+                         .siting_y = choose_color(&Color::siting_y, desc, participants)};
+  }
   for (std::uint32_t p = 0; p < info.plane_count; ++p) {
     auto stride = choose_stride(desc, info, p, participants);
     if (!stride) {

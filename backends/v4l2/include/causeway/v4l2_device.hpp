@@ -8,6 +8,7 @@
 #include <causeway/plugin/backend.hpp>
 #include <causeway/result.hpp>
 #include <causeway/runtime.hpp>
+#include <causeway/v4l2_color.hpp>
 
 #include <array>
 #include <cstdint>
@@ -128,32 +129,10 @@ struct CameraFormat {
   std::uint32_t transfer_function = 0;
 };
 
-/// How the numbers of such pictures are colours, for FrameDesc::color: what the driver says, and where it
-/// says "default", what V4L2 means by that (V4L2_MAP_YCBCR_ENC_DEFAULT, V4L2_MAP_QUANTIZATION_DEFAULT). V4L2
-/// does not tell where chroma is sited; SMPTE 240M is Unspecified.
+/// How the numbers of such pictures are colours. A negotiation with the camera fills this in where
+/// FrameDesc::color says nothing; see v4l2_color.hpp for what the driver's "default" means.
 [[nodiscard]] constexpr Color color_of(const CameraFormat& format) noexcept {
-  constexpr std::uint32_t kSmpte240m = 2, kRec709 = 3, kJpeg = 7, kBt2020 = 10,
-                          kDciP3 = 12;  // v4l2_colorspace
-  Color color;
-  switch (format.ycbcr_encoding) {  // v4l2_ycbcr_encoding
-    case 0:
-      color.encoding = format.colorspace == kRec709 || format.colorspace == kDciP3 ? ColorEncoding::Bt709
-                       : format.colorspace == kBt2020                              ? ColorEncoding::Bt2020
-                       : format.colorspace == kSmpte240m ? ColorEncoding::Unspecified
-                                                         : ColorEncoding::Bt601;
-      break;
-    case 1:                                                 // 601
-    case 3:                                                 // XV601
-    case 5: color.encoding = ColorEncoding::Bt601; break;   // SYCC
-    case 2:                                                 // 709
-    case 4: color.encoding = ColorEncoding::Bt709; break;   // XV709
-    case 6: color.encoding = ColorEncoding::Bt2020; break;  // BT2020; 7 is its constant luminance
-    default: color.encoding = ColorEncoding::Unspecified; break;
-  }
-  const bool full =
-      format.quantization == 0 ? format.colorspace == kJpeg : format.quantization == 1;  // v4l2_quantization
-  color.range = full ? ColorRange::Full : ColorRange::Limited;
-  return color;
+  return color_of(format.colorspace, format.ycbcr_encoding, format.quantization);
 }
 
 /// Everything that the camera offers now. Drivers may offer other things once another input or mode is

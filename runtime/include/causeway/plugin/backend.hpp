@@ -84,6 +84,14 @@ template <class T>
   return made;
 }
 
+/// Whether a versioned struct of the host's reaches to the end of this member of it: hosts before the
+/// member's version have no room for it.
+template <class T, class Member>
+[[nodiscard]] bool reaches(const T& given, const Member& member) noexcept {
+  const auto* end = reinterpret_cast<const std::byte*>(&member) + sizeof(Member);
+  return end - reinterpret_cast<const std::byte*>(&given) <= std::ptrdiff_t{given.struct_size};
+}
+
 /// Copies as much of a versioned struct as both sides know; members that are not there are 0.
 template <class T>
 [[nodiscard]] T sized_copy(const T& from) noexcept {

@@ -198,6 +198,11 @@ typedef struct cw_constraints {
   uint32_t needs_pinnable;                 /* 1: a memfd view must be there */
   uint32_t modifier_count;                 /* 0: LINEAR only */
   uint64_t modifiers[CW_MAX_MODIFIERS];
+  /* Since 1.3, not a need, but what a source says of its pictures, in cw_attach_info's words; 0: nothing. */
+  uint32_t color_encoding;
+  uint32_t color_range;
+  uint32_t chroma_siting_x;
+  uint32_t chroma_siting_y;
 } cw_constraints;
 
 /* ---------------------------------------------------------------- attachments */
