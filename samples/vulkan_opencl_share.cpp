@@ -179,8 +179,8 @@ int main() try {
                   .allocate(1)
                   .value();
   for (const auto& import : pool.report().imports) {
-    std::printf("%s imported %s by %s: %s\n", import.device.c_str(), pool.report().exporter.c_str(),
-                import.import_path.c_str(), to_string(import.verdict));
+    std::printf("%s imported %s by %s as %s: %s\n", import.device.c_str(), pool.report().exporter.c_str(),
+                import.import_path.c_str(), to_string(import.imported_as), to_string(import.verdict));
   }
   auto lease = pool.acquire(Deadline::now()).value();
   const auto& on_vulkan = lease->on(vulkan_device);

@@ -48,6 +48,7 @@ nlohmann::ordered_json report(const Pipeline& pipeline, const Times& times, std:
       json["verdicts"].push_back({{"buffer", name},
                                   {"device", import.device},
                                   {"import_path", import.import_path},
+                                  {"imported_as", causeway::to_string(import.imported_as)},
                                   {"verdict", causeway::to_string(import.verdict)}});
     }
   }

@@ -53,9 +53,9 @@ std::string memory_text(const Outcome& outcome) {
   }
   for (const auto& [buffer, report] : reports(outcome)) {
     for (const auto& import : report->imports) {
-      text += fmt::format("  {:<8} {} by {}: {}\n", buffer, import.device,
+      text += fmt::format("  {:<8} {} by {} as {}: {}\n", buffer, import.device,
                           import.import_path.empty() ? "itself" : import.import_path,
-                          causeway::to_string(import.verdict));
+                          causeway::to_string(import.imported_as), causeway::to_string(import.verdict));
     }
   }
   return text;
@@ -148,6 +148,7 @@ causeway::Status write_report(AtomicFile& file, const Pipeline& pipeline, const 
                                   {"device", import.device},
                                   {"backend", import.backend},
                                   {"import_path", import.import_path},
+                                  {"imported_as", causeway::to_string(import.imported_as)},
                                   {"verdict", causeway::to_string(import.verdict)}});
     }
   }

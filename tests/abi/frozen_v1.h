@@ -100,7 +100,7 @@ SIZE(cw_sg_entry, 16);
 OFFSET(cw_sg_entry, address, 0);
 OFFSET(cw_sg_entry, length, 8);
 
-SIZE(cw_mapping, 40);
+GREW_FROM(cw_mapping, 40);
 OFFSET(cw_mapping, struct_size, 0);
 OFFSET(cw_mapping, sg_count, 4);
 OFFSET(cw_mapping, native_interface, 8);

@@ -43,6 +43,7 @@ TEST_P(GlPixels, AreProvedToBeTheSameBytes) {
   EXPECT_EQ(report.imports[0].backend, "gl");
   EXPECT_EQ(report.imports[0].import_path, "dma-buf");
   EXPECT_EQ(report.imports[0].verdict, AliasVerdict::Aliased);
+  EXPECT_EQ(report.imports[0].imported_as, ImportedAs::ImagesApart) << "proofs have EGLImages of their own";
   EXPECT_EQ(made.view().target, std::uint32_t{GL_TEXTURE_2D});
 }
 

@@ -31,6 +31,7 @@ TEST_F(OpenclImage, PixelsAreWhereTheStrideSays) {
   ASSERT_TRUE(attached.outcome()) << attached.outcome();
   const auto& view = attached.view();
   ASSERT_NE(view.images[0], nullptr) << ::testing::PrintToString(host_.messages());
+  EXPECT_EQ(attached.mapping().imported_as, CW_IMPORTED_AS_IMAGES_APART) << "PoCL makes none from buffers";
   EXPECT_EQ(view.image_formats[0].image_channel_order, cl_channel_order{CL_BGRA});
   EXPECT_EQ(view.image_widths[0], kWidth);
   EXPECT_EQ(view.image_heights[0], kHeight);
@@ -77,6 +78,7 @@ TEST_F(OpenclImage, Nv12IsR8AndRg8) {
   EXPECT_EQ(view.plane_offsets[1], 4096U);
   if (view.images[1] == nullptr) {
     // PoCL 3.1 has no images of two channels; the plane is there as bytes, and the log has the reason.
+    EXPECT_EQ(attached.mapping().imported_as, CW_IMPORTED_AS_BYTES);
     EXPECT_THAT(host_.messages(),
                 Contains(AllOf(HasSubstr("plane 1"), HasSubstr("no images of channel order"))));
   }
@@ -127,6 +129,7 @@ TEST_F(OpenclImage, AsBufferMakesNoImages) {
                           kUsage | CW_USAGE_AS_BUFFER);
   const OpenclAttached attached(device_, words);
   ASSERT_TRUE(attached.outcome()) << attached.outcome();
+  EXPECT_EQ(attached.mapping().imported_as, CW_IMPORTED_AS_BYTES);
   EXPECT_EQ(attached.view().images[0], nullptr);
   EXPECT_EQ(attached.view().width, kWidth);
 }

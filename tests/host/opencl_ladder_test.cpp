@@ -188,6 +188,8 @@ TEST_F(OpenclLadder, ImagesComeFromTheBuffer) {
     EXPECT_NE(attached.view().images[0], nullptr);
     EXPECT_EQ(attached.view().images[1] == nullptr, path == CW_OPENCL_ARM_IMPORT)
         << "only cl_arm_import_memory makes no sub-buffers";
+    EXPECT_EQ(attached.mapping().imported_as,
+              path == CW_OPENCL_ARM_IMPORT ? CW_IMPORTED_AS_BYTES : CW_IMPORTED_AS_IMAGES);
     EXPECT_EQ(attached.view().image_formats[1].image_channel_order, cl_channel_order{CL_RG});
   }
   EXPECT_THAT(host_.messages(), Contains(HasSubstr("cl_arm_import_memory makes no sub-buffers")));

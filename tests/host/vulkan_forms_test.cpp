@@ -59,6 +59,7 @@ TEST_F(VulkanForms, PlanesOfNv12AreR8AndRg8) {
   EXPECT_EQ(view.plane_formats[0], VK_FORMAT_R8_UNORM);
   EXPECT_EQ(view.plane_formats[1], VK_FORMAT_R8G8_UNORM);
   EXPECT_EQ(view.images_in_buffers, 1U);
+  EXPECT_EQ(attached.mapping().imported_as, CW_IMPORTED_AS_IMAGES);
   const auto luma = numbers(attached, 0, 255);
   const auto chroma = numbers(attached, 1, 255);
   ASSERT_EQ(luma.size(), picture.y.size());

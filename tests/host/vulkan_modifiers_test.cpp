@@ -104,6 +104,7 @@ TEST_F(VulkanModifiers, AnImageThatWantsMemoryOfItsOwnGetsIt) {
   EXPECT_NE(fake_.bound[0].memory, attached.view().memories[0]);
   EXPECT_EQ(fake_.bound[0].memory, attached.view().image_memory);
   EXPECT_EQ(attached.view().images_in_buffers, 0U) << "the proof's buffer is another import";
+  EXPECT_EQ(attached.mapping().imported_as, CW_IMPORTED_AS_IMAGES_APART);
 }
 
 TEST_F(VulkanModifiers, ItsMemoryMustReachAsFarAsThePlanesDo) {

@@ -93,6 +93,7 @@ TEST_F(VulkanRuntimeImage, OneImageIsNegotiatedProvedAndSampled) {
   ASSERT_TRUE(lease) << lease.error().message();
   EXPECT_EQ((*lease)->frame().layout().color, kColor);
   EXPECT_EQ(pool->report().imports[0].verdict, AliasVerdict::Aliased);
+  EXPECT_EQ(pool->report().imports[0].imported_as, ImportedAs::Images);
   expect_sampled((*lease)->frame(), (*lease)->on(*gpu_));
 }
 
@@ -102,6 +103,7 @@ TEST_F(VulkanRuntimeImage, AnImageAPlaneIsNegotiatedProvedAndSampled) {
   auto lease = pool->acquire(soon());
   ASSERT_TRUE(lease) << lease.error().message();
   EXPECT_EQ(pool->report().imports[0].verdict, AliasVerdict::Aliased);
+  EXPECT_EQ(pool->report().imports[0].imported_as, ImportedAs::Images);
   const Mapping& mapping = (*lease)->on(*gpu_);
   const auto view = vulkan::view(mapping);
   ASSERT_TRUE(view) << view.error().message();
@@ -165,6 +167,14 @@ TEST_F(VulkanRuntimeImage, AFrameOfTheGpusOwnComesBackAsOneImage) {
   auto mapping = attachment->map(Direction::ToDevice);
   ASSERT_TRUE(mapping) << mapping.error().message();
   expect_sampled(*frame, *mapping);
+}
+
+TEST_F(VulkanRuntimeImage, TheReportSaysWhereThereAreOnlyBytes) {
+  auto pool = runtime_.negotiate(nv12()).with(*gpu_, Usage::StorageRead | Usage::AsBuffer).allocate(1);
+  ASSERT_TRUE(pool) << pool.error().message();
+  EXPECT_EQ(pool->report().imports[0].imported_as, ImportedAs::Bytes);
+  EXPECT_EQ(pool->frame(0).on(*gpu_).imported_as(), ImportedAs::Bytes);
+  EXPECT_EQ(Mapping().imported_as(), ImportedAs::Bytes);
 }
 
 }  // namespace

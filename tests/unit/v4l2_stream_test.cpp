@@ -34,6 +34,7 @@ TEST_F(V4l2Streaming, FramesHaveTheColoursThatTheCameraTells) {
   EXPECT_EQ(pool->frame(0).frame().layout().color,
             (Color{.encoding = ColorEncoding::Bt601, .range = ColorRange::Limited}))
       << "what V4L2 means by \"default\"";
+  EXPECT_EQ(pool->report().imports[0].imported_as, ImportedAs::Bytes);
   pool.reset();
   driver.colorspace = V4L2_COLORSPACE_REC709;
   auto desc = kYuyv;

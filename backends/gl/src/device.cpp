@@ -298,6 +298,9 @@ Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
   out.import_path = "dma-buf";
   out.sg = nullptr;
   out.sg_count = 0;
+  if (plugin::reaches(out, out.imported_as)) {
+    out.imported_as = CW_IMPORTED_AS_IMAGES_APART;  // probes have EGLImages of their own (ProbeImages)
+  }
   return {};
 }
 

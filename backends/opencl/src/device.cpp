@@ -207,6 +207,13 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
   return made;
 }
 
+std::uint32_t Device::imported_as(const Attachment& attachment) const noexcept {
+  if (attachment.images.empty() || attachment.images.size() < attachment.view.plane_count) {
+    return CW_IMPORTED_AS_BYTES;
+  }
+  return context_->facts.images_from_buffers ? CW_IMPORTED_AS_IMAGES : CW_IMPORTED_AS_IMAGES_APART;
+}
+
 Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
   if (auto status = alive("map"); !status) {
     return status;
@@ -216,6 +223,9 @@ Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
   out.import_path = to_string(attachment.import_path);
   out.sg = nullptr;
   out.sg_count = 0;
+  if (plugin::reaches(out, out.imported_as)) {
+    out.imported_as = imported_as(attachment);
+  }
   return {};
 }
 

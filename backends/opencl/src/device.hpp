@@ -57,6 +57,7 @@ public:
   Status end_with(Attachment& attachment, cl_event event);
 
 private:
+  [[nodiscard]] std::uint32_t imported_as(const Attachment& attachment) const noexcept;
   [[nodiscard]] Status alive(std::string_view operation) const {
     return loss_.check(operation, context_->name());
   }

@@ -178,6 +178,11 @@ Status Device::map(Attachment& attachment, cw_direction, cw_mapping& out) {
   out.import_path = to_string(attachment.import_path);
   out.sg = nullptr;
   out.sg_count = 0;
+  if (plugin::reaches(out, out.imported_as)) {
+    out.imported_as = attachment.form.images.empty()           ? CW_IMPORTED_AS_BYTES
+                      : attachment.view.images_in_buffers != 0 ? CW_IMPORTED_AS_IMAGES
+                                                               : CW_IMPORTED_AS_IMAGES_APART;
+  }
   return {};
 }
 

@@ -87,6 +87,9 @@ public:
   /// How the memory came in: "dma-buf", "opaque-fd", "host-pointer", "pinned"; empty if there is no mapping.
   [[nodiscard]] std::string_view import_path() const noexcept;
   [[nodiscard]] AliasVerdict verdict() const noexcept;
+  /// Whether the device has bytes or images, and what the verdict says of those; Bytes if there is no
+  /// mapping.
+  [[nodiscard]] ImportedAs imported_as() const noexcept;
   /// Device addresses where they are real; empty otherwise.
   [[nodiscard]] std::span<const cw_sg_entry> sg() const noexcept;
 

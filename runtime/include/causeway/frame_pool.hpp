@@ -77,6 +77,7 @@ struct AllocationReport {
     std::string backend;
     std::string import_path;  ///< as Mapping::import_path()
     AliasVerdict verdict;     ///< the weakest of all frames
+    ImportedAs imported_as;   ///< as Mapping::imported_as()
   };
   std::string exporter;  ///< who made the memory
   std::vector<Refusal> refused;

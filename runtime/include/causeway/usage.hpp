@@ -49,6 +49,23 @@ enum class AliasVerdict : std::uint8_t {
   Copied,   ///< not seen even with full synchronisation: the driver works on a copy
 };
 
+/// What of a frame's memory a device works on. A verdict is of bytes, since nobody but its driver knows where
+/// in an image a byte lies (docs/alias-proof.md).
+enum class ImportedAs : std::uint8_t {
+  Bytes = 0,        ///< buffers, or whatever the device calls bytes
+  Images = 1,       ///< images in the import that the verdict is of, which so holds for them
+  ImagesApart = 2,  ///< images by an import of their own; the verdict is of the one beside them
+};
+
+[[nodiscard]] constexpr const char* to_string(ImportedAs form) noexcept {
+  switch (form) {
+    case ImportedAs::Images: return "images";
+    case ImportedAs::ImagesApart: return "images apart";
+    case ImportedAs::Bytes: break;
+  }
+  return "bytes";
+}
+
 [[nodiscard]] constexpr const char* to_string(AliasVerdict verdict) noexcept {
   switch (verdict) {
     case AliasVerdict::Aliased: return "Aliased";

@@ -137,7 +137,8 @@ private:
     AllocationReport::Import import{.device = device.name(),
                                     .backend = device.backend(),
                                     .import_path = {},
-                                    .verdict = AliasVerdict::Aliased};
+                                    .verdict = AliasVerdict::Aliased,
+                                    .imported_as = ImportedAs::Bytes};
     for (std::size_t i = 0; i < members_.size(); ++i) {
       if (auto mapped = attachments[i]->map(direction_of(usage), request_.allow_copy); !mapped) {
         return mapped;
@@ -148,6 +149,7 @@ private:
                      fmt::format("{} was not seen to find its bytes on huge pages", device.name()));
       }
       import.import_path = mapping.import_path();
+      import.imported_as = mapping.imported_as();
       import.verdict = weaker(import.verdict, mapping.verdict());
       members_[i].mappings.push_back(std::move(mapping));
     }

@@ -62,6 +62,11 @@ const void* Mapping::native(std::string_view interface_name) const noexcept {
   return state_->mapping().native;
 }
 
+ImportedAs Mapping::imported_as() const noexcept {
+  const auto form = state_ != nullptr ? state_->mapping().imported_as : CW_IMPORTED_AS_BYTES;
+  return form <= CW_IMPORTED_AS_IMAGES_APART ? static_cast<ImportedAs>(form) : ImportedAs::Bytes;
+}
+
 std::string_view Mapping::import_path() const noexcept {
   if (state_ == nullptr || state_->mapping().import_path == nullptr) {
     return {};

@@ -252,6 +252,13 @@ typedef struct cw_sg_entry {
   uint64_t length;
 } cw_sg_entry;
 
+/* Since 1.3, what of the memory the device works on. BYTES: buffers, or whatever it has. IMAGES: each plane
+ * is an image in the very import that probes go through. APART: images that were imported once more, so that
+ * probes speak for the import beside them. */
+#define CW_IMPORTED_AS_BYTES 0u
+#define CW_IMPORTED_AS_IMAGES 1u
+#define CW_IMPORTED_AS_IMAGES_APART 2u
+
 /* What map() gives. native points to the struct that native_interface names ("causeway.vulkan.view.v1",
  * documented in the backend's public header) and lives until unmap. import_path says in a word how the
  * memory came in: "dma-buf", "host-pointer", "pinned". sg is null unless device addresses are real. */
@@ -262,6 +269,8 @@ typedef struct cw_mapping {
   const void* native;
   const char* import_path;
   const cw_sg_entry* sg;
+  uint32_t imported_as; /* since 1.3; CW_IMPORTED_AS_ */
+  uint32_t reserved;
 } cw_mapping;
 
 /* Since 1.3. Nobody has written to the memory since it was allocated, and nobody outside knows of it: what it
