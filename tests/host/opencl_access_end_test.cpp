@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accesses with fences: what comes out at their end.
+#include <fcntl.h>
 #include <poll.h>
 
 #include <atomic>
@@ -61,6 +62,7 @@ TEST_F(OpenclAccess, AFenceForOthersIsASyncFileWhereTheDriverMakesThem) {
   EXPECT_THAT(icd().calls, ElementsAre("signal a semaphore"));
   ASSERT_EQ(exported.kind, static_cast<std::uint32_t>(CW_FENCE_SYNC_FILE));
   const UniqueFd sync_file(exported.fd);
+  EXPECT_EQ(::fcntl(sync_file.get(), F_GETFD), FD_CLOEXEC);
   const auto ready = [&] {
     pollfd entry{sync_file.get(), POLLIN, 0};
     return ::poll(&entry, 1, 0) == 1;

@@ -173,7 +173,7 @@ VKAPI_ATTR VkResult VKAPI_CALL export_fd(VkDevice, const VkSemaphoreGetFdInfoKHR
   if (result != VK_SUCCESS) {
     return result;
   }
-  *out = queue.exports_none ? -1 : ::memfd_create("semaphore", MFD_CLOEXEC);
+  *out = queue.exports_none ? -1 : ::memfd_create("semaphore", 0);  // nothing promises close-on-exec
   if (info->handleType == VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT) {
     const auto& payload = payloads.at(info->semaphore);
     if (!payload->opaque) {

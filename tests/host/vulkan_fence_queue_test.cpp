@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A queue that the backend submits to: what goes to it for an access, what is used again, and what is left
 // after each failure.
+#include <fcntl.h>
+
 #include "host/vulkan_fence_harness.hpp"
 
 namespace causeway::test {
@@ -164,6 +166,7 @@ TEST_F(VulkanFenceQueue, AnExportWaitsForThePointOnTheQueue) {
   EXPECT_EQ(queue().batches[0].waits[0].second, signal_->value);
   EXPECT_THAT(queue().batches[0].commands, IsEmpty());
   EXPECT_EQ(open_descriptors().size(), before + 1);
+  EXPECT_EQ(::fcntl(out.fd, F_GETFD), FD_CLOEXEC);
   ::close(out.fd);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A queue that is the caller's own: nothing is submitted, and each access has a turn that says what to
 // submit.
+#include <fcntl.h>
+
 #include "host/vulkan_fence_harness.hpp"
 
 namespace causeway::test {
@@ -204,6 +206,7 @@ TEST_F(VulkanFenceTurn, WithoutTimelinesTheSignalIsBinaryAndItsFenceASyncFile) {
     ASSERT_TRUE(end());
     ASSERT_TRUE(signal_);
     EXPECT_EQ(signal_->kind, std::uint32_t{CW_FENCE_SYNC_FILE});
+    EXPECT_EQ(::fcntl(signal_->fd, F_GETFD), FD_CLOEXEC);
     ::close(signal_->fd);
   }
   EXPECT_EQ(open_descriptors().size(), before);
