@@ -60,6 +60,27 @@ TEST_F(FpgaFences, AJobWaitsForAProgramsEventByItself) {
   EXPECT_FALSE(bytes_of(pool.frame(1)) == before);
 }
 
+// What one reader waits for stays for the job, whichever reader is done first.
+TEST_F(FpgaFences, ReadersThatOverlapEndInAnyOrder) {
+  const auto pool = frames(kDesc, Usage::ReadWrite, 2);
+  fill(pool.frame(0), 1);
+  auto job = pass(pool.frame(0), pool.frame(1));
+  auto whole = HostEvent::create(*runtime, Producer::CacheCoherent).value();
+  const std::array given{whole.fence()};
+  auto waits_for_it = pool.frame(0).on(*card).begin_access(Usage::Read, given, soon()).value();
+  auto waits_for_nothing = pool.frame(0).on(*card).begin_access(Usage::Read, soon()).value();
+  auto writes = pool.frame(1).on(*card).begin_access(Usage::Write, soon()).value();
+  ASSERT_TRUE(waits_for_nothing.end());
+  ASSERT_TRUE(job.submit());
+  ASSERT_TRUE(waits_for_it.end());
+  const auto done = writes.end().value();
+  ASSERT_EQ(done.size(), 1U);
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(done[0].status(), FenceStatus::Pending) << "the job came before what it had to wait for";
+  ASSERT_TRUE(whole.signal());
+  EXPECT_TRUE(bytes_of(pool.frame(1)) == bytes_of(pool.frame(0)));
+}
+
 // An event of another process cannot tell the card: the program waits, as for all that no device can wait
 // for.
 TEST_F(FpgaFences, AnEventOfAnotherProcessIsWaitedForOnTheCpu) {

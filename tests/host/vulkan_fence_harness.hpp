@@ -46,6 +46,7 @@ protected:
     begin.waits = waits.data();
     begin.wait_count = static_cast<std::uint32_t>(waits.size());
     begin.deadline_ns = soon_ns();
+    begin.access = access_;
     return attempt([&](cw_error* error) {
       return vulkan_table().begin_access(device_->raw(), attachment_, &begin, error);
     });
@@ -58,6 +59,7 @@ protected:
     end.signals = room.data();
     end.given = given.data();
     end.given_count = static_cast<std::uint32_t>(given.size());
+    end.access = access_;
     auto outcome = attempt(
         [&](cw_error* error) { return vulkan_table().end_access(device_->raw(), attachment_, &end, error); });
     signal_.reset();
@@ -113,6 +115,7 @@ protected:
   std::optional<Attached> attached_;
   cw_attachment* attachment_ = nullptr;
   std::optional<cw_fence> signal_;
+  std::uint64_t access_ = 0;  // what begin and end say; 0: nothing
 };
 
 }  // namespace causeway::test

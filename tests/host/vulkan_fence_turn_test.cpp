@@ -65,6 +65,7 @@ TEST_F(VulkanFenceTurn, AskingTwiceGivesTheSameTurn) {
   ASSERT_TRUE(end());
 }
 
+// Of a host that gives accesses no numbers.
 TEST_F(VulkanFenceTurn, TwoReadersHaveTurnsInTheirOrder) {
   open(kTurns);
   cw_vulkan_turn_v1 first;
@@ -78,6 +79,23 @@ TEST_F(VulkanFenceTurn, TwoReadersHaveTurnsInTheirOrder) {
   EXPECT_EQ(signal_->value, first.signal.value);
   ASSERT_TRUE(end());
   EXPECT_EQ(signal_->value, second.signal.value);
+}
+
+TEST_F(VulkanFenceTurn, TwoReadersEndInAnyOrder) {
+  open(kTurns);
+  cw_vulkan_turn_v1 first;
+  cw_vulkan_turn_v1 second;
+  access_ = 1;
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(first));
+  access_ = 2;
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(second));
+  ASSERT_TRUE(end());
+  EXPECT_EQ(signal_->value, second.signal.value);
+  access_ = 1;
+  ASSERT_TRUE(end());
+  EXPECT_EQ(signal_->value, first.signal.value);
 }
 
 TEST_F(VulkanFenceTurn, KeptMemoryIsNotTransferred) {

@@ -2,6 +2,7 @@
 #include "device.hpp"
 
 #include <algorithm>
+#include <causeway/plugin/access.hpp>
 #include <causeway/plugin/text.hpp>
 #include <chrono>
 #include <cstring>
@@ -192,7 +193,7 @@ bool Card::has_jobs(std::uint64_t ticket) {
 }
 
 Status Card::begin_access(Attachment& attachment, const cw_access_begin& begin) {
-  Attachment::Turn turn{.usage = begin.usage, .gate = nullptr};
+  Attachment::Turn turn{.access = plugin::access_number(begin), .usage = begin.usage, .gate = nullptr};
   if (begin.wait_count != 0) {
     // A job waits by itself. Who drives the card by its registers must find the memory ready.
     const bool by_job = has_jobs(attachment.view_.ticket);
@@ -214,8 +215,9 @@ Status Card::begin_access(Attachment& attachment, const cw_access_begin& begin) 
 Status Card::end_access(Attachment& attachment, cw_access_end& end) {
   end.signal_count = 0;
   const std::lock_guard lock(mutex_);
-  if (!attachment.turns_.empty()) {
-    attachment.turns_.erase(attachment.turns_.begin());
+  auto& turns = attachment.turns_;
+  if (const auto over = plugin::find_access(turns.begin(), turns.end(), end); over != turns.end()) {
+    turns.erase(over);
   }
   // Jobs that share memory end in the order of their submissions: the last one speaks for all.
   const auto ticket = attachment.view_.ticket;

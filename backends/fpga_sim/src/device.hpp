@@ -39,6 +39,7 @@ public:
     std::vector<cw_sg_entry> entries_;
     /// A begun access: what it may do, and what the card's work waits for.
     struct Turn {
+      std::uint64_t access;  // cw_access_begin.access
       std::uint32_t usage;
       std::shared_ptr<Gate> gate;  // null: nothing
     };

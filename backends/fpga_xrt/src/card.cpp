@@ -2,6 +2,7 @@
 #include "card.hpp"
 
 #include <algorithm>
+#include <causeway/plugin/access.hpp>
 #include <causeway/plugin/text.hpp>
 #include <cerrno>
 #include <charconv>
@@ -164,7 +165,8 @@ Status Card::begin_access(Attachment& attachment, const cw_access_begin& begin) 
     }
   }
   const std::lock_guard lock(mutex_);
-  attachment.turns_.push_back({.usage = begin.usage, .in_doubt = false});
+  attachment.turns_.push_back(
+      {.access = plugin::access_number(begin), .usage = begin.usage, .in_doubt = false});
   return {};
 }
 
@@ -174,10 +176,11 @@ Status Card::end_access(Attachment& attachment, cw_access_end& end) {
   {
     const std::lock_guard lock(mutex_);
     auto& turns = attachment.turns_;
-    // Turns that go on together all read; one that writes is alone.
-    usage = turns.back().usage;
-    in_doubt_ |= turns.back().in_doubt;
-    turns.pop_back();
+    if (const auto over = plugin::find_access(turns.begin(), turns.end(), end); over != turns.end()) {
+      usage = over->usage;
+      in_doubt_ |= over->in_doubt;
+      turns.erase(over);
+    }
   }
   if (config_.explicit_sync != 0 || (usage & CW_USAGE_WRITE) == 0) {
     return {};

@@ -38,6 +38,7 @@ public:
       bool read_only;
     };
     struct Turn {
+      std::uint64_t access;  ///< cw_access_begin.access
       std::uint32_t usage;
       bool in_doubt;  ///< wait_idle was asked while it went on: its end may be no end of the card's work
     };

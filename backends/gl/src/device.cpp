@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <causeway/plugin/access.hpp>
 #include <causeway/plugin/attach_check.hpp>
 #include <cstring>
 #include <string>

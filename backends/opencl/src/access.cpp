@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "access.hpp"
 
+#include <causeway/plugin/access.hpp>
 #include <utility>
 #include <vector>
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <causeway/plugin/access.hpp>
 #include <causeway/plugin/descriptor.hpp>
 #include <utility>
 
@@ -69,6 +70,7 @@ Status CallerOrder::begin(AttachmentOrder& order, const cw_access_begin& begin) 
   turn.imported.clear();
   turn.imported.reserve(begin.wait_count);
   turn.waits.reserve(begin.wait_count);
+  turn.access = plugin::access_number(begin);
   turn.taken = false;
   turn.dropped = false;
   turn.holds_nothing = (begin.flags & CW_ACCESS_NO_CONTENT) != 0;
@@ -198,7 +200,12 @@ Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
   if (order.turns == 0) {
     return {};
   }
-  auto& turn = order.open.front();
+  const auto opened = order.open.begin() + static_cast<std::ptrdiff_t>(order.turns);
+  const auto ending = plugin::find_access(order.open.begin(), opened, end);
+  if (ending == opened) {
+    return {};
+  }
+  auto& turn = *ending;
   Status status;
   if (turn.taken) {
     status = publish(order, turn, end);
@@ -213,9 +220,7 @@ Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
   for (std::uint32_t i = 0; status && !plugin::keeps_given(end) && i < end.given_count; ++i) {
     status = context_.host.wait_fence(end.given[i], now_ns() + kEndPatienceNs);
   }
-  // The oldest is over; the others move up, and keep their memory.
-  std::rotate(order.open.begin(), order.open.begin() + 1,
-              order.open.begin() + static_cast<std::ptrdiff_t>(order.turns));
+  std::rotate(ending, ending + 1, opened);  // those after it move up, and all keep their memory
   --order.turns;
   return status;
 }

@@ -35,6 +35,7 @@ struct AttachmentOrder {
 
   /// A turn of the caller's own queue.
   struct Turn {
+    std::uint64_t access = 0;  ///< cw_access_begin.access
     std::vector<VkSemaphoreSubmitInfo> waits;
     std::vector<VkSemaphore> imported;  ///< those of the waits that are ours
     VkSemaphoreSubmitInfo signal{VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO};

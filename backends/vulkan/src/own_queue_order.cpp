@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <causeway/plugin/access.hpp>
 #include <utility>
 
 #include "time_left.hpp"

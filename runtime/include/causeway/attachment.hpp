@@ -56,7 +56,7 @@ public:
   /// backend's, Io. The turn is over even then.
   [[nodiscard]] Result<std::vector<Fence>> end(std::span<const Fence> signals = {});
 
-  Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage,
+  Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage, std::uint64_t number,
          std::vector<Fence> waits) noexcept;  ///< for the runtime itself
   [[nodiscard]] const std::shared_ptr<core::AttachmentState>& state() const noexcept { return attachment_; }
 
@@ -65,6 +65,7 @@ private:
 
   std::shared_ptr<core::AttachmentState> attachment_;  // null once ended
   Usage usage_;
+  std::uint64_t number_;  // what the backend knows it by
   std::vector<Fence> waits_;
 };
 

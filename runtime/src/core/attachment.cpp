@@ -98,20 +98,21 @@ Result<Access> Mapping::begin_access(Usage usage, std::span<const Fence> waits, 
   if (!state_->frame().in_own_process()) {
     return std::move(state_->check_process("Mapping::begin_access").error());
   }
+  core::AttachmentState::Turn turn{.usage = usage};
   if (waits.empty()) {
     bool nothing_begun = true;
-    if (auto told = state_->begin_access_at_once(usage, deadline, nothing_begun); !told) {
+    if (auto told = state_->begin_access_at_once(turn, deadline, nothing_begun); !told) {
       return std::move(told.error());
     }
     if (!nothing_begun) {
-      return Result<Access>(tl::in_place, state_, usage, std::vector<Fence>());
+      return Result<Access>(tl::in_place, state_, usage, turn.access, std::vector<Fence>());
     }
   }
-  auto begun = state_->begin_access(usage, waits, deadline);
+  auto begun = state_->begin_access(turn, waits, deadline);
   if (!begun) {
     return std::move(begun.error());
   }
-  return Access(state_, usage, std::vector<Fence>(begun->begin(), begun->end()));
+  return Access(state_, usage, turn.access, std::vector<Fence>(begun->begin(), begun->end()));
 }
 
 Status Mapping::invalidate(Deadline deadline) const {
@@ -125,9 +126,9 @@ Status Mapping::invalidate(Deadline deadline) const {
   return state_->import_anew(deadline);
 }
 
-Access::Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage,
+Access::Access(std::shared_ptr<core::AttachmentState> attachment, Usage usage, std::uint64_t number,
                std::vector<Fence> waits) noexcept
-    : attachment_(std::move(attachment)), usage_(usage), waits_(std::move(waits)) {}
+    : attachment_(std::move(attachment)), usage_(usage), number_(number), waits_(std::move(waits)) {}
 Access::Access(Access&&) noexcept = default;
 
 Access& Access::operator=(Access&& other) noexcept {
@@ -137,6 +138,7 @@ Access& Access::operator=(Access&& other) noexcept {
     }
     attachment_ = std::move(other.attachment_);
     usage_ = other.usage_;
+    number_ = other.number_;
     waits_ = std::move(other.waits_);
   }
   return *this;
@@ -163,7 +165,7 @@ Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
            });
   });
   const auto attachment = std::move(attachment_);
-  auto left = attachment->end_access(usage_, own ? std::span<const Fence>() : signals);
+  auto left = attachment->end_access({usage_, number_}, own ? std::span<const Fence>() : signals);
   if (left && own) {
     return Error(
         Errc::InvalidArgument, "Access::end",
@@ -179,7 +181,7 @@ Result<std::vector<Fence>> Access::end(std::span<const Fence> signals) {
 void Access::abandon() noexcept {
   const auto attachment = std::move(attachment_);
   if (attachment->check_process("Access")) {  // else the turn is the parent's
-    attachment->lose_access(usage_);
+    attachment->lose_access({usage_, number_});
   }
 }
 

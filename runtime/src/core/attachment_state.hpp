@@ -66,15 +66,20 @@ public:
   [[nodiscard]] static std::shared_ptr<AttachmentState> held(
       std::shared_ptr<AttachmentState> mapped) noexcept;
 
+  /// One access, from its begin to its end.
+  struct Turn {
+    Usage usage;
+    std::uint64_t access = 0;  ///< what the backend knows it by (cw_access_begin.access)
+  };
   /// The turn where there is nothing to wait for, to pay or to hand over: a compare-and-swap and a few loads
   /// for each object, and the backend's operation. nothing_begun: it takes begin_access. (device_turn.cpp)
-  [[nodiscard]] Status begin_access_at_once(Usage usage, Deadline deadline, bool& nothing_begun);
+  [[nodiscard]] Status begin_access_at_once(Turn& turn, Deadline deadline, bool& nothing_begun);
   /// What the device was told to wait for.
-  [[nodiscard]] Result<FenceRefs> begin_access(Usage usage, std::span<const Fence> waits, Deadline deadline);
+  [[nodiscard]] Result<FenceRefs> begin_access(Turn& turn, std::span<const Fence> waits, Deadline deadline);
   /// What others must wait for. The turn is over, whatever is answered.
-  [[nodiscard]] Result<FenceRefs> end_access(Usage usage, std::span<const Fence> given);
+  [[nodiscard]] Result<FenceRefs> end_access(Turn turn, std::span<const Fence> given);
   /// The turn of an access that was dropped without its end.
-  void lose_access(Usage usage) noexcept;
+  void lose_access(Turn turn) noexcept;
 
   /// Whether the work that accesses left with the device is done by the deadline.
   [[nodiscard]] bool device_is_done(Deadline deadline);
@@ -98,15 +103,15 @@ private:
   [[nodiscard]] Result<FenceRefs> split_waits(const FenceRefs& waits, Deadline deadline);
   [[nodiscard]] std::shared_ptr<FenceState> as_device_takes_it(const std::shared_ptr<FenceState>& fence);
   [[nodiscard]] Status prepare_memory(Usage usage, Deadline deadline);
-  [[nodiscard]] Status tell_device(Usage usage, const FenceRefs& waits, Deadline deadline);
-  [[nodiscard]] Status tell_device(Usage usage, std::span<const cw_fence> waits, Deadline deadline);
+  [[nodiscard]] Status tell_device(Turn& turn, const FenceRefs& waits, Deadline deadline);
+  [[nodiscard]] Status tell_device(Turn& turn, std::span<const cw_fence> waits, Deadline deadline);
   /// What the backend made at the end of an access.
   struct Made {
     std::array<cw_fence, CW_MAX_SIGNALS> fences;
     std::size_t count = 0;
     bool given_included = false;
   };
-  [[nodiscard]] Status end_on_device(std::span<const cw_fence> given, Made& made);
+  [[nodiscard]] Status end_on_device(Turn turn, std::span<const cw_fence> given, Made& made);
   /// The end of a turn that left nothing with the device.
   [[nodiscard]] bool ends_plainly() const noexcept;
   void end_plainly(Usage usage) noexcept;
@@ -116,7 +121,7 @@ private:
     bool told;         ///< the backend has said what became of the work; else nobody knows
     Status status;
   };
-  [[nodiscard]] Signals take_signals(std::span<const Fence> given);
+  [[nodiscard]] Signals take_signals(Turn turn, std::span<const Fence> given);
   /// The fences that the backend made, or else those that it was given. failure: what failed before.
   [[nodiscard]] Signals take_made(const Made& made, FenceRefs given, Status failure);
   [[nodiscard]] Result<FenceRefs> finish_access(Usage usage, Signals signals);
@@ -172,6 +177,7 @@ private:
   bool imported_read_only_ = false;
   Direction direction_ = Direction::Bidirectional;
   cw_mapping mapping_;
+  std::uint64_t last_access_ = 0;  // guarded by the device's lock
   std::atomic<AliasVerdict> verdict_{AliasVerdict::Unknown};
   std::mutex work_mutex_;
   std::atomic<bool> works_{false};  // work_ is not empty

@@ -72,12 +72,13 @@ Status AttachmentState::check_access(Usage usage, std::span<const Fence> waits) 
   return {};
 }
 
-Status AttachmentState::begin_access_at_once(Usage usage, Deadline deadline, bool& nothing_begun) {
+Status AttachmentState::begin_access_at_once(Turn& turn, Deadline deadline, bool& nothing_begun) {
+  const Usage usage = turn.usage;
   nothing_begun = !suits_a_turn(usage) || (bits(usage) & ~bits(usage_)) != 0 || !take_turns_at_once(usage);
   if (nothing_begun) {
     return {};
   }
-  auto told = tell_device(usage, std::span<const cw_fence>(), deadline);
+  auto told = tell_device(turn, std::span<const cw_fence>(), deadline);
   if (told) {
     frame_->note_content(usage);
   } else {
@@ -87,8 +88,8 @@ Status AttachmentState::begin_access_at_once(Usage usage, Deadline deadline, boo
   return told;
 }
 
-Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fence> waits,
-                                                Deadline deadline) {
+Result<FenceRefs> AttachmentState::begin_access(Turn& turn, std::span<const Fence> waits, Deadline deadline) {
+  const Usage usage = turn.usage;
   if (auto sound = check_access(usage, waits); !sound) {
     return std::move(sound.error());
   }
@@ -107,7 +108,7 @@ Result<FenceRefs> AttachmentState::begin_access(Usage usage, std::span<const Fen
   if (!begun) {
     failure = std::move(begun.error());
   } else if (failure = prepare_memory(usage, deadline); failure) {
-    failure = tell_device(usage, *begun, deadline);
+    failure = tell_device(turn, *begun, deadline);
     if (!failure) {
       if (bracketed()) {
         if (auto ended = frame_->end_sync(usage); !ended) {
@@ -310,7 +311,7 @@ void AttachmentState::unreserve(Usage usage) noexcept {
   }
 }
 
-Status AttachmentState::tell_device(Usage usage, const FenceRefs& waits, Deadline deadline) {
+Status AttachmentState::tell_device(Turn& turn, const FenceRefs& waits, Deadline deadline) {
   std::vector<cw_fence> lent(waits.size());
   std::vector<HostServices::Loan> loans;
   loans.reserve(waits.size());
@@ -321,17 +322,18 @@ Status AttachmentState::tell_device(Usage usage, const FenceRefs& waits, Deadlin
     }
     loans.push_back(std::move(*loan));
   }
-  return tell_device(usage, lent, deadline);
+  return tell_device(turn, lent, deadline);
 }
 
-Status AttachmentState::tell_device(Usage usage, std::span<const cw_fence> waits, Deadline deadline) {
+Status AttachmentState::tell_device(Turn& turn, std::span<const cw_fence> waits, Deadline deadline) {
   auto begin = plugin::sized<cw_access_begin>();
-  begin.usage = bits(usage);
+  begin.usage = bits(turn.usage);
   begin.waits = waits.empty() ? nullptr : waits.data();
   begin.wait_count = static_cast<std::uint32_t>(waits.size());
   begin.deadline_ns = to_nanoseconds(deadline);
   begin.flags = frame_->has_content() ? 0U : CW_ACCESS_NO_CONTENT;
   return device_state().call([&](const cw_backend& table, cw_device* self, cw_error* error) {
+    begin.access = turn.access = ++last_access_;
     return table.begin_access(self, handle_, &begin, error);
   });
 }

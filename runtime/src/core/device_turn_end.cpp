@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kEndPatience{10};
 
 }  // namespace
 
-AttachmentState::Signals AttachmentState::take_signals(std::span<const Fence> given) {
+AttachmentState::Signals AttachmentState::take_signals(Turn turn, std::span<const Fence> given) {
   auto& services = device_state().runtime()->services();
   std::vector<cw_fence> lent(given.size());
   std::vector<HostServices::Loan> loans;
@@ -58,15 +58,16 @@ AttachmentState::Signals AttachmentState::take_signals(std::span<const Fence> gi
     signals.push_back(std::move(state));
   }
   Made made;
-  if (auto ended = end_on_device(std::span(lent).first(signals.size()), made); !ended) {
+  if (auto ended = end_on_device(turn, std::span(lent).first(signals.size()), made); !ended) {
     return {.fences = std::move(signals), .told = false, .status = std::move(ended)};
   }
   return take_made(made, std::move(signals), std::move(failure));
 }
 
-Status AttachmentState::end_on_device(std::span<const cw_fence> given, Made& made) {
+Status AttachmentState::end_on_device(Turn turn, std::span<const cw_fence> given, Made& made) {
   made.fences.fill(plugin::sized<cw_fence>());
   auto end = plugin::sized<cw_access_end>();
+  end.access = turn.access;
   end.signal_capacity = CW_MAX_SIGNALS;
   end.signals = made.fences.data();
   end.given_count = static_cast<std::uint32_t>(given.size());
@@ -121,20 +122,20 @@ void AttachmentState::end_plainly(Usage usage) noexcept {
   frame_->release_turns(usage, TurnsOf::Devices);
 }
 
-Result<FenceRefs> AttachmentState::end_access(Usage usage, std::span<const Fence> given) {
+Result<FenceRefs> AttachmentState::end_access(Turn turn, std::span<const Fence> given) {
   if (!given.empty()) {
-    return finish_access(usage, take_signals(given));
+    return finish_access(turn.usage, take_signals(turn, given));
   }
   Made made;
-  auto ended = end_on_device({}, made);
+  auto ended = end_on_device(turn, {}, made);
   if (!ended) {
-    return finish_access(usage, {.fences = {}, .told = false, .status = std::move(ended)});
+    return finish_access(turn.usage, {.fences = {}, .told = false, .status = std::move(ended)});
   }
   if (made.count == 0 && ends_plainly()) {
-    end_plainly(usage);
+    end_plainly(turn.usage);
     return FenceRefs();
   }
-  return finish_access(usage, take_made(made, {}, {}));
+  return finish_access(turn.usage, take_made(made, {}, {}));
 }
 
 Result<FenceRefs> AttachmentState::finish_access(Usage usage, Signals signals) {
@@ -222,10 +223,11 @@ Status AttachmentState::publish(Usage usage, FenceUsage as, const FenceRefs& sig
   return first;
 }
 
-void AttachmentState::lose_access(Usage usage) noexcept {
+void AttachmentState::lose_access(Turn turn) noexcept {
+  const Usage usage = turn.usage;
   const auto& device = device_.state();
   const auto idle = device->wait_idle(Deadline::now());
-  auto signals = take_signals({});
+  auto signals = take_signals(turn, {});
   Status ended = std::move(signals.status);
   if (auto finished = finish_memory(usage, signals.fences); !finished && ended) {
     ended = std::move(finished);

@@ -107,11 +107,12 @@ using Conversion = cw_vulkan_conversion_v1;
 /// What the caller's submission for an access has to contain; documented in vulkan_abi.h.
 using Turn = cw_vulkan_turn_v1;
 
-/// Of the access on this mapping that began last, for a device that was adopted with takes_turns. Once it is
-/// asked for, the end of the access counts on its signal: submit first, then end. If the submission fails,
-/// say so by drop_turn(), or the device is never idle again: buffer and mapping would be lost with it.
-/// Errors: InvalidArgument (no mapping of this backend), Unsupported (a device of ours, which submits by
-/// itself, or adopted without takes_turns), WrongState (no access has begun). Threads: as begin_access.
+/// Of the access on this mapping that began last, for a device that was adopted with takes_turns; threads
+/// that read through one frame at once have an attachment each. Once it is asked for, the end of the access
+/// counts on its signal: submit first, then end. If the submission fails, say so by drop_turn(), or the
+/// device is never idle again: buffer and mapping would be lost with it. Errors: InvalidArgument (no mapping
+/// of this backend), Unsupported (a device of ours, which submits by itself, or adopted without takes_turns),
+/// WrongState (no access has begun). Threads: as begin_access.
 [[nodiscard]] Result<Turn> turn(const Mapping& mapping);
 
 /// The caller's word that what turn() asked for was not submitted, and will not be (vkQueueSubmit failed).

@@ -101,18 +101,6 @@ template <class T>
   return to;
 }
 
-/// In end_access: whether the host keeps what was given beside the signals. One of before 1.3 keeps the
-/// signals alone, so that they must come after it.
-[[nodiscard]] inline bool keeps_given(const cw_access_end& end) noexcept {
-  return end.struct_size >= offsetof(cw_access_end, given_included) + sizeof(end.given_included);
-}
-/// In end_access: the signals come after what was given, too, so that the host need not keep that.
-inline void include_given(cw_access_end& end) noexcept {
-  if (keeps_given(end)) {
-    end.given_included = 1;
-  }
-}
-
 /// The host's services, typed. A cheap handle: copy it. Threads: thread-safe.
 class Host {
 public:

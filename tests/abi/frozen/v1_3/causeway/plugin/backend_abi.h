@@ -287,6 +287,9 @@ typedef struct cw_access_begin {
   int64_t deadline_ns; /* since 1.1; CLOCK_MONOTONIC: when a wait on the CPU gives up */
   uint32_t flags;      /* since 1.3; CW_ACCESS_ bits */
   uint32_t reserved2;
+  /* Since 1.3; a number of the host's, of no other access to this mapping, which the end of this one has,
+   * too: readers' accesses overlap, and end in any order. 0 from a host of an earlier version. */
+  uint64_t access;
 } cw_access_begin;
 
 #define CW_MAX_SIGNALS 4u
@@ -304,6 +307,7 @@ typedef struct cw_access_end {
    * host of an earlier version keeps the signals alone. */
   uint32_t given_included;
   uint32_t reserved;
+  uint64_t access; /* since 1.3; of the access that ends, cw_access_begin.access */
 } cw_access_end;
 
 /* ---------------------------------------------------------------- allocation */
