@@ -63,10 +63,10 @@ void add_dispatch_rows(Suite& suite) {
       suite.skip(row, suite.no_opencl());
       continue;
     }
-    suite.add(row, "us", [&suite, bytes](auto& state) { by_us(suite, state, bytes); });
-    suite.add(row, "raw", [&suite, bytes](auto& state) { raw(suite, state, bytes); });
-    suite.add(row, "peer:write-buffer",
-              [&suite, bytes](auto& state) { by_write_buffer(suite, state, bytes); });
+    suite.add_handing_over(row, "us", [&suite, bytes](auto& state) { by_us(suite, state, bytes); });
+    suite.add_handing_over(row, "raw", [&suite, bytes](auto& state) { raw(suite, state, bytes); });
+    suite.add_handing_over(row, "peer:write-buffer",
+                           [&suite, bytes](auto& state) { by_write_buffer(suite, state, bytes); });
   }
 }
 

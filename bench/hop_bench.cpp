@@ -171,10 +171,11 @@ void add_hop_rows(Suite& suite) {
       suite.skip(row, "The Vulkan driver takes no memfd for a dma-buf.");
       return;
     }
-    suite.add(row, "us",
-              [&suite, way, bytes, queue](auto& state) { by_us(suite, state, way, bytes, queue); });
-    suite.add(row, "raw", [&suite, way, bytes](auto& state) { raw(suite, state, way, bytes); });
-    suite.add(row, "peer:copy", [&suite, way, bytes](auto& state) { by_copying(suite, state, way, bytes); });
+    suite.add_handing_over(
+        row, "us", [&suite, way, bytes, queue](auto& state) { by_us(suite, state, way, bytes, queue); });
+    suite.add_handing_over(row, "raw", [&suite, way, bytes](auto& state) { raw(suite, state, way, bytes); });
+    suite.add_handing_over(row, "peer:copy",
+                           [&suite, way, bytes](auto& state) { by_copying(suite, state, way, bytes); });
   };
   for (const auto way : {Way::VulkanToOpencl, Way::OpenclToVulkan}) {
     for (const auto bytes : kSizes) {

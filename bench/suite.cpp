@@ -60,7 +60,7 @@ void run(const Suite::Loop& loop, benchmark::State& state) {
 
 }  // namespace
 
-Suite::Suite() : runtime_(Runtime::create().value()) {
+Suite::Suite(int repetitions) : repetitions_(repetitions), runtime_(Runtime::create().value()) {
   null_ = runtime_->open_device("null").value();
   if (auto device = vulkan::open(*runtime_)) {
     vulkan_ = std::move(*device);
@@ -94,6 +94,14 @@ void Suite::add(const std::string& row, const std::string& side, Loop loop, int 
   if (threads > 1) {
     registered->Threads(threads);
   }
+}
+
+void Suite::add_handing_over(const std::string& row, const std::string& side, Loop loop) {
+  constexpr int kMore = 4;
+  benchmark::RegisterBenchmark((row + "/" + side).c_str(),
+                               [loop = std::move(loop)](benchmark::State& state) { run(loop, state); })
+      ->UseRealTime()
+      ->Repetitions(repetitions_ > 1 ? kMore * repetitions_ : 1);
 }
 
 void Suite::add_timed(const std::string& row, const std::string& side, Loop loop, std::int64_t iterations) {

@@ -34,7 +34,8 @@ public:
   using Loop = std::function<void(benchmark::State&)>;
 
   /// Opens what this machine has. Throws tl::bad_expected_access<Error> if there is no runtime at all.
-  Suite();
+  /// repetitions: how many the command line asks for.
+  explicit Suite(int repetitions);
   Suite(const Suite&) = delete;
   Suite& operator=(const Suite&) = delete;
   ~Suite();
@@ -52,6 +53,9 @@ public:
 
   /// Measured by the wall clock, per iteration of the loop. threads: how many run the loop at once.
   void add(const std::string& row, const std::string& side, Loop loop, int threads = 1);
+  /// As add, for work that is handed to another thread and waited for: where the scheduler puts the threads
+  /// differs from one repetition to the next, so that it takes four times as many to tell.
+  void add_handing_over(const std::string& row, const std::string& side, Loop loop);
   /// As add; the loop itself says by State::SetIterationTime what an iteration took, so that it can leave out
   /// what belongs to neither side (making and dropping what is measured). iterations: how many a repetition
   /// runs; 0: as many as take the time that is asked for on the command line.
@@ -63,6 +67,7 @@ public:
   void describe() const;
 
 private:
+  int repetitions_;
   std::optional<Runtime> runtime_;
   std::optional<Device> null_;
   std::optional<Device> vulkan_;

@@ -3,7 +3,6 @@
 import html
 import math
 import re
-import statistics
 
 STYLE = """
 :root { --paper: #fff; --ink: #1b1f24; --faint: #d5dae0; --us: #0b62c4; --raw: #6b7280; --peer: #c2410c; --bad: #b00020; }
@@ -64,7 +63,7 @@ def lines_of(points):
             if kind == "raw" and side != best:
                 continue
             label = "raw" if kind == "raw" else side.removeprefix("peer:")
-            lines.setdefault(label, (kind, {}))[1][value] = row.median(side)
+            lines.setdefault(label, (kind, {}))[1][value] = row.figure(side)
     return lines
 
 
@@ -144,7 +143,7 @@ def report_page(results, heads, lines):
     skipped = "".join(f"<li>{html.escape(row)}: {html.escape(reason)}</li>" for row, reason in results.skipped.items())
     plots = "".join(figure(name, kind, lines_of(points)) for (name, kind), points in families(results).items()
                     if any(row.sides for row in points.values()))
-    return page("Causeway: benchmarks", "<p>Times are medians of the repetitions, for one operation. raw: the best way by "
+    return page("Causeway: benchmarks", "<p>Times are medians of the repetitions (means where threads hand work over), for one operation. raw: the best way by "
                 "hand. Both axes of the plots are logarithmic.</p>", table(heads, lines),
                 f"<h2>Skipped</h2><ul>{skipped}</ul>" if skipped else "", "<h2>Plots</h2>",
                 f'<div class="plots">{plots}</div>', "<h2>Where</h2>", context_table(results))
@@ -155,7 +154,7 @@ def comparison_page(before, after, heads, lines):
     plots = ""
     for key, points in families(after).items():
         shown = {label: line for label, line in lines_of(points).items() if line[0] in ("us", "raw")}
-        earlier = {value: statistics.median(row.sides["us"]) for value, row in older.get(key, {}).items()
+        earlier = {value: row.figure("us") for value, row in older.get(key, {}).items()
                    if "us" in row.sides}
         if earlier:
             shown["us, before"] = ("before", earlier)

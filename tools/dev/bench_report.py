@@ -24,6 +24,7 @@ import bench_page  # noqa: E402  (beside this file)
 ROOT = Path(__file__).resolve().parents[2]
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 RESAMPLES = 2000
+FIGURES = {"median": statistics.median, "mean": statistics.fmean}
 FEWEST_REPETITIONS = 5  # below that an interval says nothing
 
 
@@ -32,25 +33,26 @@ class Unreadable(Exception):
 
 
 class Row:
-    """One hot path: the samples of each side, nanoseconds an operation, one a repetition."""
+    """One hot path: the samples of each side, nanoseconds an operation, one a repetition; figure_of makes one figure of
+    a side's samples."""
 
-    def __init__(self, name):
-        self.name, self.sides, self.errors = name, {}, []
+    def __init__(self, name, figure_of):
+        self.name, self.figure_of, self.sides, self.errors = name, figure_of, {}, []
 
-    def median(self, side):
-        return statistics.median(self.sides[side])
+    def figure(self, side):
+        return self.figure_of(self.sides[side])
 
     def best_raw(self):
         raws = [side for side in self.sides if side.split(":")[0] == "raw"]
-        return min(raws, key=self.median, default=None)
+        return min(raws, key=self.figure, default=None)
 
     def peers(self):
         return [side for side in self.sides if side.startswith("peer:")]
 
 
 class Results:
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, targets):
+        self.path, self.targets = path, targets
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             self.context, benchmarks = data["context"], data["benchmarks"]
@@ -74,7 +76,9 @@ class Results:
         row, _, side = name.rpartition("/")
         if not re.fullmatch(r"us|raw(:.+)?|peer:.+", side):
             raise Unreadable(f"{self.path}: \"{name}\" does not end in a side (us, raw, raw:NAME or peer:NAME)")
-        row = self.rows.setdefault(row, Row(row))
+        if row not in self.rows:
+            self.rows[row] = Row(row, FIGURES[(target_of(row, self.targets) or {}).get("figure", "median")])
+        row = self.rows[row]
         if entry.get("error_occurred"):
             row.errors.append(f"{side}: {entry.get('error_message', 'no message')}")
             return
@@ -83,11 +87,15 @@ class Results:
         row.sides.setdefault(side, []).append(time)
 
 
-def interval(statistic, *samples):
-    """What the statistic of the samples' medians is with 95 % confidence: a percentile bootstrap, seeded, so that the
+def target_of(row, targets):
+    return next((entry for entry in targets if fnmatch.fnmatchcase(row, entry["row"])), None)
+
+
+def interval(statistic, figure_of, *samples):
+    """What the statistic of the samples' figures is with 95 % confidence: a percentile bootstrap, seeded, so that the
     same file gives the same verdict."""
     chance = random.Random(6)
-    values = sorted(statistic(*(statistics.median(chance.choices(sample, k=len(sample))) for sample in samples))
+    values = sorted(statistic(*(figure_of(chance.choices(sample, k=len(sample))) for sample in samples))
                     for _ in range(RESAMPLES))
     return values[int(0.025 * RESAMPLES)], values[int(0.975 * RESAMPLES) - 1]
 
@@ -105,7 +113,7 @@ class Verdict:
 
     @property
     def ratio(self):
-        return None if self.floor is None else ratio_of(self.row.median("us"), statistics.median(self.floor[1]))
+        return None if self.floor is None else ratio_of(self.row.figure("us"), self.row.figure_of(self.floor[1]))
 
 
 def in_words(target):
@@ -134,7 +142,7 @@ def floor_of(row, target, results):
 
 
 def judge(row, targets, results):
-    target = next((entry for entry in targets if fnmatch.fnmatchcase(row.name, entry["row"])), None)
+    target = target_of(row.name, targets)
     if row.errors:
         return Verdict(row, "failed", in_words(target or {}), "; ".join(sorted(set(row.errors))))
     if target is None:
@@ -146,16 +154,16 @@ def judge(row, targets, results):
     if floor is None:
         return Verdict(row, "failed", words, why)
     us, raw = row.sides["us"], floor[1]
-    bounds = interval(ratio_of, us, raw)
+    bounds = interval(ratio_of, row.figure_of, us, raw)
     if min(len(us), len(raw)) < FEWEST_REPETITIONS:
         return Verdict(row, "undecided", words, f"it takes {FEWEST_REPETITIONS} repetitions to judge", floor, bounds)
     checks = []  # (lower, upper, limit); one that holds is enough
     if "max_ratio" in target:
         checks.append((*bounds, target["max_ratio"]))
     if "max_extra_ns" in target:
-        checks.append((*interval(lambda a, b: a - b, us, raw), target["max_extra_ns"]))
+        checks.append((*interval(lambda a, b: a - b, row.figure_of, us, raw), target["max_extra_ns"]))
     if "or_ns" in target:
-        checks.append((*interval(lambda a: a, us), target["or_ns"]))
+        checks.append((*interval(lambda a: a, row.figure_of, us), target["or_ns"]))
     if any(upper <= limit for _, upper, limit in checks):
         state, note = "met", ""
     elif all(lower > limit for lower, _, limit in checks):
@@ -163,9 +171,13 @@ def judge(row, targets, results):
     else:
         state, note = "undecided", "the interval includes the target; more repetitions, or a quieter machine"
     never = target.get("not_slower_than")
-    if never in row.sides and interval(ratio_of, us, row.sides[never])[0] > 1:
+    if never in row.sides and interval(ratio_of, row.figure_of, us, row.sides[never])[0] > 1:
         state, note = "NOT MET", f"slower than {never}"
     return Verdict(row, state, words, note, floor, bounds)
+
+
+def read_targets(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))["rows"]
 
 
 def read_exceptions(path):
@@ -207,9 +219,9 @@ def verdict_text(verdict):
 
 def cells(verdict):
     row = verdict.row
-    floor = "-" if verdict.floor is None else bench_page.time_text(statistics.median(verdict.floor[1]))
-    peers = [row.median(side) for side in row.peers()]
-    return [row.name, bench_page.time_text(row.median("us")) if "us" in row.sides else "-", floor,
+    floor = "-" if verdict.floor is None else bench_page.time_text(row.figure_of(verdict.floor[1]))
+    peers = [row.figure(side) for side in row.peers()]
+    return [row.name, bench_page.time_text(row.figure("us")) if "us" in row.sides else "-", floor,
             bench_page.time_text(min(peers)) if peers else "-", ratio_text(verdict), verdict.target, verdict_text(verdict)]
 
 
@@ -217,8 +229,8 @@ HEADS = ["row", "us", "raw", "peer", "ratio (95 %)", "target", "verdict"]
 
 
 def report(arguments):
-    results = Results(arguments.files[0])
-    targets = json.loads(Path(arguments.targets).read_text(encoding="utf-8"))["rows"]
+    targets = read_targets(arguments.targets)
+    results = Results(arguments.files[0], targets)
     verdicts = [judge(row, targets, results) for row in results.rows.values()]
     excuse(verdicts, read_exceptions(arguments.exceptions))
     print_table(HEADS, [cells(verdict) for verdict in verdicts])
@@ -246,7 +258,8 @@ def report(arguments):
 
 
 def compare(arguments):
-    before, after = (Results(path) for path in arguments.files)
+    targets = read_targets(arguments.targets)
+    before, after = (Results(path, targets) for path in arguments.files)
     for key in ("kernel", "cpu", "compiler", "vulkan device", "opencl device", "dma-buf exporter", "tier"):
         if before.context.get(key) != after.context.get(key):
             print(f"They differ in {key}: {before.context.get(key)} and {after.context.get(key)}")
@@ -255,10 +268,10 @@ def compare(arguments):
         other = before.rows.get(name)
         if other is None or "us" not in row.sides or "us" not in other.sides:
             continue
-        low, high = interval(ratio_of, row.sides["us"], other.sides["us"])
+        low, high = interval(ratio_of, row.figure_of, row.sides["us"], other.sides["us"])
         change = "slower" if low > 1 else "faster" if high < 1 else "no difference seen"
-        lines.append([name, bench_page.time_text(other.median("us")), bench_page.time_text(row.median("us")),
-                      f"{ratio_of(row.median('us'), other.median('us')):.2f} ({low:.2f}-{high:.2f})", change])
+        lines.append([name, bench_page.time_text(other.figure("us")), bench_page.time_text(row.figure("us")),
+                      f"{ratio_of(row.figure('us'), other.figure('us')):.2f} ({low:.2f}-{high:.2f})", change])
     heads = ["row", "us before", "us after", "after : before (95 %)", "change"]
     print_table(heads, lines)
     for name in sorted(before.rows.keys() ^ after.rows.keys()):

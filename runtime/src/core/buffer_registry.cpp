@@ -12,21 +12,22 @@ void BufferRegistry::add(const std::shared_ptr<BufferState>& buffer) {
 
 bool BufferRegistry::settle(BufferState& buffer, ObjectId id) {
   const std::lock_guard lock(mutex_);
-  const auto [place, fresh] = by_id_.try_emplace(id, buffer.serial());
-  if (!fresh && place->second != buffer.serial()) {
-    if (!by_serial_.at(place->second).buffer.expired()) {
+  Entry& entry = by_serial_.at(buffer.serial());
+  const auto [place, fresh] = by_id_.try_emplace(id, &entry);
+  if (!fresh && place->second != &entry) {
+    if (!place->second->buffer.expired()) {
       return false;
     }
-    place->second = buffer.serial();  // the other one is in the middle of its destructor
+    place->second = &entry;  // the other one is in the middle of its destructor
   }
-  by_serial_.at(buffer.serial()).id = id;
+  entry.id = id;
   return true;
 }
 
 void BufferRegistry::unsettle(BufferState& buffer) noexcept {
   const std::lock_guard lock(mutex_);
   if (const auto entry = by_serial_.find(buffer.serial()); entry != by_serial_.end()) {
-    forget_identity_locked(entry->second, buffer.serial());
+    forget_identity_locked(entry->second);
   }
 }
 
@@ -36,7 +37,7 @@ void BufferRegistry::forget(BufferState& buffer) noexcept {
   if (entry == by_serial_.end()) {
     return;
   }
-  forget_identity_locked(entry->second, buffer.serial());
+  forget_identity_locked(entry->second);
   elided_by_gone_ += buffer.elided();
   by_serial_.erase(entry);
 }
@@ -50,9 +51,9 @@ std::uint64_t BufferRegistry::elided() const noexcept {
   return all;
 }
 
-void BufferRegistry::forget_identity_locked(Entry& entry, std::uint64_t serial) noexcept {
+void BufferRegistry::forget_identity_locked(Entry& entry) noexcept {
   const auto named = by_id_.find(entry.id);
-  if (named != by_id_.end() && named->second == serial) {
+  if (named != by_id_.end() && named->second == &entry) {
     by_id_.erase(named);
   }
   entry.id = {};
@@ -62,7 +63,7 @@ std::shared_ptr<BufferState> BufferRegistry::find(ObjectId id) const {
   const std::lock_guard lock(mutex_);
   const auto named = by_id_.find(id);
   // A buffer in the middle of its destructor is found expired: whoever asks gets a new one in its place.
-  return named == by_id_.end() ? nullptr : by_serial_.at(named->second).buffer.lock();
+  return named == by_id_.end() ? nullptr : named->second->buffer.lock();
 }
 
 void BufferRegistry::remember(BorrowedFd fd, const std::shared_ptr<BufferState>& found) {

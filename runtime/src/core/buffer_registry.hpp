@@ -56,7 +56,7 @@ private:
     ObjectId id;
   };
 
-  void forget_identity_locked(Entry& entry, std::uint64_t serial) noexcept;
+  void forget_identity_locked(Entry& entry) noexcept;
 
   struct Hash {
     std::size_t operator()(const ObjectId& id) const noexcept {
@@ -70,7 +70,7 @@ private:
   mutable std::mutex mutex_;
   std::map<std::uint64_t, Entry> by_serial_;
   std::uint64_t elided_by_gone_ = 0;
-  std::unordered_map<ObjectId, std::uint64_t, Hash> by_id_;
+  std::unordered_map<ObjectId, Entry*, Hash> by_id_;  // of by_serial_, whose nodes stay where they are
   struct Guess {
     std::atomic<bool> taken{false};  // by who looks at what follows
     std::weak_ptr<BufferState> buffer;
