@@ -42,6 +42,10 @@ function(causeway_test_properties test tier timeout)
   if(tier STREQUAL guest)
     math(EXPR timeout "${timeout} * 3") # emulated
   endif()
+  set(environment "CAUSEWAY_TEST_TIER=${tier}" ${ARGN})
+  if(CAUSEWAY_SANITIZE STREQUAL thread)
+    list(APPEND environment "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+  endif()
   set_tests_properties(${test} PROPERTIES LABELS ${tier} SKIP_RETURN_CODE 77 TIMEOUT ${timeout}
-    ENVIRONMENT "CAUSEWAY_TEST_TIER=${tier};${ARGN}")
+    ENVIRONMENT "${environment}")
 endfunction()
