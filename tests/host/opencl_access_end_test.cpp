@@ -144,9 +144,11 @@ TEST_F(OpenclAccess, AnEventOfAnotherQueueEndsNothing) {
   cl_int result = CL_SUCCESS;
   cl_event nobodys = clCreateUserEvent(attached_->view().context, &result);
   ASSERT_EQ(result, CL_SUCCESS);
+  ASSERT_TRUE(attached_->begin());
   for (cl_event event : {theirs, nobodys, cl_event{}}) {
     EXPECT_EQ(end_with(attached_->view(), event), CW_INVALID_ARGUMENT);
   }
+  ASSERT_TRUE(attached_->end());
   clSetUserEventStatus(nobodys, CL_COMPLETE);
   clReleaseEvent(theirs);
   clReleaseEvent(nobodys);
@@ -276,6 +278,35 @@ TEST_F(OpenclAccess, AQueueOutOfOrderNeedsTheMarkerAllTheSame) {
   icd().calls.clear();
   ASSERT_TRUE(attached.end());
   EXPECT_EQ(count("marker"), 1);
+}
+
+// A later point of the timeline speaks for all before it, so that it must not be a command that came earlier.
+TEST_F(OpenclAccess, AccessesThatOverlapNeedTheMarkerAllTheSame) {
+  const OpenclDevice bare(host_, kBare);
+  const OpenclAttached first(bare, AttachWords(memory_.object()));
+  const OpenclAttached second(bare, AttachWords(memory_.object()));
+  ASSERT_TRUE(first.begin());
+  cl_event last = nullptr;
+  ASSERT_EQ(clEnqueueMarkerWithWaitList(first.view().queue, 0, nullptr, &last), CL_SUCCESS);
+  ASSERT_EQ(end_with(first.view(), last), CW_OK);
+  clReleaseEvent(last);
+  ASSERT_TRUE(second.begin());
+  icd().calls.clear();
+  ASSERT_TRUE(second.end());
+  EXPECT_EQ(count("marker"), 1);
+  ASSERT_TRUE(first.end());
+  EXPECT_EQ(count("marker"), 2);
+}
+
+TEST_F(OpenclAccess, AnEventThatEndsNoAccessIsRefused) {
+  cl_event last = nullptr;
+  ASSERT_EQ(clEnqueueMarkerWithWaitList(attached_->view().queue, 0, nullptr, &last), CL_SUCCESS);
+  EXPECT_EQ(end_with(attached_->view(), last), CW_WRONG_STATE);
+  ASSERT_TRUE(attached_->begin());
+  EXPECT_EQ(end_with(attached_->view(), last), CW_OK);
+  ASSERT_TRUE(attached_->end());
+  EXPECT_EQ(end_with(attached_->view(), last), CW_WRONG_STATE);
+  clReleaseEvent(last);
 }
 
 }  // namespace

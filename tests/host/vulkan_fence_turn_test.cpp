@@ -98,6 +98,30 @@ TEST_F(VulkanFenceTurn, TwoReadersEndInAnyOrder) {
   EXPECT_EQ(signal_->value, first.signal.value);
 }
 
+// What is promised to nobody may be promised again, but not behind a point that was submitted.
+TEST_F(VulkanFenceTurn, AnEarlierTurnIsDroppedAfterALaterOneHasEnded) {
+  open(kTurns);
+  cw_vulkan_turn_v1 first;
+  cw_vulkan_turn_v1 second;
+  cw_vulkan_turn_v1 third;
+  access_ = 1;
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(first));
+  access_ = 2;
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(second));
+  ASSERT_TRUE(end());
+  ASSERT_TRUE(drop_turn());
+  access_ = 1;
+  ASSERT_TRUE(end());
+  EXPECT_FALSE(signal_);
+  access_ = 3;
+  ASSERT_TRUE(begin());
+  ASSERT_TRUE(turn(third));
+  EXPECT_EQ(third.signal.value, second.signal.value + 1);
+  ASSERT_TRUE(end());
+}
+
 TEST_F(VulkanFenceTurn, KeptMemoryIsNotTransferred) {
   open(kTurns);
   cw_vulkan_turn_v1 taken;

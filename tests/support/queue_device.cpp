@@ -382,4 +382,14 @@ const cw_backend* testqueue_backend(std::uint32_t /*host_version*/) {
   return &kTable;
 }
 
+const cw_backend* testqueue12_backend(std::uint32_t host_version) {
+  static const cw_backend kTable = [host_version] {
+    cw_backend table = *testqueue_backend(host_version);
+    table.name = "testqueue12";
+    table.abi_version = (1U << 16) | 2U;
+    return table;
+  }();
+  return &kTable;
+}
+
 }  // namespace causeway::test

@@ -22,6 +22,8 @@ namespace causeway::test {
 ///   via_cpu                    it works through the CPU's mapping
 ///   lost                       wait_idle never succeeds
 const cw_backend* testqueue_backend(std::uint32_t host_version);
+/// The same, "testqueue12", as a plugin of ABI 1.2.
+const cw_backend* testqueue12_backend(std::uint32_t host_version);
 
 /// The program's side of such a device. Threads: thread-safe.
 class QueueDevice {

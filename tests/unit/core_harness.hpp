@@ -114,11 +114,11 @@ protected:
   }
 
   Runtime make_runtime(const cw_syscalls* table) {
-    return must(
-        Runtime::create({.syscalls = table,
-                         .backends = {&testdma_backend, &copycat_backend, &testqueue_backend},
-                         .builtin_backends = false,
-                         .log = [this](LogLevel level, std::string_view text) { log.add(level, text); }}));
+    return must(Runtime::create(
+        {.syscalls = table,
+         .backends = {&testdma_backend, &copycat_backend, &testqueue_backend, &testqueue12_backend},
+         .builtin_backends = false,
+         .log = [this](LogLevel level, std::string_view text) { log.add(level, text); }}));
   }
   Runtime& runtime() { return *runtime_; }
   /// A runtime made afresh, after the machine was changed: exporters are found at its start.

@@ -37,6 +37,23 @@ TEST_F(CoreTurnFailures, AFailedEndOfAnIdleDeviceIsOver) {
   EXPECT_TRUE(must(must(memory.map_cpu()).begin(Usage::Write, Deadline::now())).end());
 }
 
+// The fence says when the work is over, and nothing of what the backend had to do after it.
+TEST_F(CoreTurnFailures, AFailedEndIsNotMadeGoodByTheFenceThatItWasGiven) {
+  const auto memory = buffer();
+  const auto view = on_queue(memory, "fences=device");
+  auto submission = must(HostEvent::create(runtime()));
+  auto access = must(view.mapping.begin_access(Usage::Write, soon()));
+  view.queue().fail_next_end();
+  const std::array given{submission.fence()};
+  EXPECT_TRUE(fails_with(access.end(given), Errc::Busy));
+  const auto cpu = must(memory.map_cpu());
+  EXPECT_TRUE(fails_with(cpu.begin(Usage::Write, Deadline::now()), Errc::TimedOut)) << "the event is pending";
+  EXPECT_TRUE(submission.signal(0));
+  EXPECT_TRUE(fails_with(cpu.begin(Usage::Read, Deadline::now()), Errc::Io));
+  EXPECT_TRUE(must(cpu.begin(Usage::Write, Deadline::now())).end());
+  EXPECT_TRUE(must(cpu.begin(Usage::Read, Deadline::now())).end());
+}
+
 TEST_F(CoreTurnFailures, TheGoodFencesOfAnEndThatHadABadOneAreKept) {
   const auto memory = buffer();
   const auto view = on_queue(memory, "fences=none");
@@ -72,6 +89,17 @@ TEST_F(CoreTurnFailures, AFenceThatCannotBeAskedIsNotDone) {
   EXPECT_EQ(fence.status(), FenceStatus::Pending);
   EXPECT_EQ(view.queue().run(), 1U);
   EXPECT_EQ(fence.status(), FenceStatus::Signalled);
+}
+
+// What running out of memory meant of a fence until then: its work has failed, for good.
+TEST_F(CoreTurnFailures, AFenceOfABackendBefore13HasFailedThen) {
+  const auto memory = buffer();
+  const auto device = open("fences=device", "testqueue12");
+  const auto view = on(device, memory);
+  const auto fence = work(view, Usage::Write, "write").front();
+  view.queue().refuse_next_question();
+  EXPECT_EQ(fence.status(), FenceStatus::Failed);
+  EXPECT_EQ(view.queue().run(), 1U);
 }
 
 TEST_F(CoreTurnFailures, TheAliasProofWaitsForWhatIsAtWork) {

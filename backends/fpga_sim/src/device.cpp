@@ -170,6 +170,8 @@ void Card::unmap(Attachment& attachment) {
     const std::lock_guard lock(mutex_);
     mapped_.erase(attachment.view_.ticket);
     const auto ticket = std::exchange(attachment.view_.ticket, 0);
+    attachment.view_.sg = nullptr;
+    std::fill_n(attachment.view_.sg_count, attachment.view_.object_count, 0U);
     for (const auto& job : jobs_) {
       if (ticket != 0 && job->touches(ticket)) {
         theirs.push_back(job);
@@ -251,8 +253,26 @@ const void* Card::get_interface(std::string_view name) const {
 
 // ---------------------------------------------------------------- jobs
 
+Status Card::check_mapped_locked(const cw_fpga_view& source, const cw_fpga_view& destination) const {
+  for (const auto* view : {&source, &destination}) {
+    const auto found = mapped_.find(view->ticket);
+    if (found == mapped_.end() || &found->second->view_ != view) {
+      return Error(Errc::InvalidArgument, "fpga_sim prepare",
+                   "a mapping of another device was given, or one that is no more; negotiate or attach the "
+                   "memory with this card");
+    }
+  }
+  return {};
+}
+
 Result<Job*> Card::prepare(const cw_fpga_view& source, const cw_fpga_view& destination,
                            std::uint32_t kernel) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto mapped = check_mapped_locked(source, destination); !mapped) {
+      return std::move(mapped.error());
+    }
+  }
   auto image = plan_image(source, destination, kernel, driver_->beat());
   if (!image) {
     return std::move(image.error());
@@ -262,12 +282,8 @@ Result<Job*> Card::prepare(const cw_fpga_view& source, const cw_fpga_view& desti
     return std::move(job.error());
   }
   const std::lock_guard lock(mutex_);
-  for (const auto* view : {&source, &destination}) {
-    const auto found = mapped_.find(view->ticket);
-    if (found == mapped_.end() || &found->second->view_ != view) {
-      return Error(Errc::InvalidArgument, "fpga_sim prepare",
-                   "a mapping of another device was given; negotiate or attach the memory with this card");
-    }
+  if (auto mapped = check_mapped_locked(source, destination); !mapped) {
+    return std::move(mapped.error());  // unmapped meanwhile
   }
   jobs_.push_back(std::move(*job));
   return jobs_.back().get();

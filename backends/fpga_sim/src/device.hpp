@@ -71,6 +71,8 @@ public:
 
 private:
   Card(plugin::Host host, unsigned data_bits, std::uint64_t max_run);
+  /// With mutex_ held. Errors: InvalidArgument.
+  [[nodiscard]] Status check_mapped_locked(const cw_fpga_view& source, const cw_fpga_view& destination) const;
   [[nodiscard]] bool has_jobs(std::uint64_t ticket);
   Status transfer(const SgRange& in, const SgRange& out, Deadline deadline);
   /// The whole beats around a probe's bytes.

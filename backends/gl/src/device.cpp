@@ -309,7 +309,7 @@ Status Device::begin_access(Attachment&, const cw_access_begin& begin) {
   if (auto status = alive("begin_access"); !status) {
     return status;
   }
-  return watched(timeline_.wait_on_device({begin.waits, begin.wait_count}));
+  return watched(timeline_.begin({begin.waits, begin.wait_count}));
 }
 
 Status Device::end_access(Attachment&, cw_access_end& end) {
@@ -318,11 +318,8 @@ Status Device::end_access(Attachment&, cw_access_end& end) {
     return status;
   }
   // What the caller's own submissions elsewhere signal is part of this end.
-  if (auto status = watched(timeline_.wait_on_device({end.given, end.given_count})); !status) {
-    return status;
-  }
   plugin::include_given(end);
-  auto fence = timeline_.end();
+  auto fence = timeline_.end({end.given, end.given_count});
   if (!fence) {
     return watched(std::move(fence.error()));
   }

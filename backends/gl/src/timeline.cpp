@@ -92,8 +92,15 @@ Status Timeline::wait_for_sync_file(const cw_fence& fence) {
   return waits ? Status() : egl_error(code, "eglWaitSyncKHR", "letting the device wait for a sync_file");
 }
 
+Status Timeline::begin(std::span<const cw_fence> fences) {
+  auto begun = wait_on_device(fences);
+  if (begun) {
+    begun_.fetch_add(1);
+  }
+  return begun;
+}
+
 Status Timeline::wait_on_device(std::span<const cw_fence> fences) {
-  known_idle_ = false;
   const auto foreign = std::count_if(fences.begin(), fences.end(),
                                      [](const cw_fence& fence) { return fence.kind != CW_FENCE_DEVICE; });
   if (foreign == 0) {
@@ -121,7 +128,12 @@ Status Timeline::wait_on_device(std::span<const cw_fence> fences) {
   return {};
 }
 
-Result<cw_fence> Timeline::end() {
+Result<cw_fence> Timeline::end(std::span<const cw_fence> given) {
+  // What was drawn is in the context by now; that it has begun stays counted.
+  ended_.fetch_add(1);
+  if (auto waited = wait_on_device(given); !waited) {
+    return std::move(waited.error());
+  }
   auto fence = plugin::sized<cw_fence>();
   fence.fd = -1;
   const std::lock_guard lock(current_mutex_);
@@ -195,9 +207,11 @@ void Timeline::release(const cw_fence& fence) {
 }
 
 Status Timeline::wait_idle(std::int64_t deadline_ns) {
-  if (known_idle_) {
+  const std::uint64_t begun = begun_.load();
+  if (idle_at_.load() == begun) {
     return {};
   }
+  const bool none_open = ended_.load() == begun;
   const std::lock_guard lock(current_mutex_);
   auto current = application("waiting for all that was drawn");
   if (context_.fences) {
@@ -209,7 +223,9 @@ Status Timeline::wait_idle(std::int64_t deadline_ns) {
     return std::move(current.error());
   }
   auto finished = finish_by(context_, deadline_ns);
-  known_idle_ = finished && !context_.fences;
+  if (finished && !context_.fences && none_open) {
+    idle_at_.store(begun);  // one that has begun meanwhile makes it untrue
+  }
   return finished;
 }
 

@@ -70,21 +70,27 @@ Status Accessor::begin(std::span<const ImportedBuffer> buffers, const cw_access_
   if (auto status = wait_for({begin.waits, begin.wait_count}, begin.deadline_ns); !status) {
     return status;
   }
-  return take_over(context_, buffers, copies_);
+  if (auto status = take_over(context_, buffers, copies_); !status) {
+    return status;
+  }
+  alone_ = open_++ == 0;
+  return {};
 }
 
 Status Accessor::end(std::span<const ImportedBuffer> buffers, cw_access_end& end, EventHandle last) {
   constexpr std::string_view kWhat = "the work of an access";
   end.signal_count = 0;
+  open_ -= open_ > 0 ? 1 : 0;
   // What the caller's own submissions elsewhere signal is part of this end.
   plugin::include_given(end);
   if (auto status = wait_for({end.given, end.given_count}, monotonic_ns() + kEndPatience); !status) {
     static_cast<void>(give_back(context_, buffers, copies_));
     return status;
   }
-  // Points of the timeline have to end in their order, which a queue out of order promises of markers alone.
-  const bool as_it_is =
-      last && end.given_count == 0 && !context_.out_of_order && needs_no_giving_back(buffers, copies_);
+  // Points of the timeline have to end in their order. A marker comes after all before it; a command of the
+  // caller's does, too, if the queue keeps its order and nobody else's access has begun or ended meanwhile.
+  const bool as_it_is = last && alone_ && end.given_count == 0 && !context_.out_of_order &&
+                        needs_no_giving_back(buffers, copies_);
   auto marker = as_it_is ? submit_up_to(context_, std::move(last)) : give_back(context_, buffers, copies_);
   if (!marker) {
     return std::move(marker.error());

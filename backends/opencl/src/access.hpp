@@ -20,7 +20,8 @@ public:
 
   [[nodiscard]] Status begin(std::span<const ImportedBuffer> buffers, const cw_access_begin& begin);
   /// last: with which the caller's commands end, or none; it saves the marker where nothing has to come after
-  /// it. Where the host gives no room for a fence, the CPU waits, and the wait is counted.
+  /// it, and no other access overlaps: points of the timeline have to end in their order. Where the host
+  /// gives no room for a fence, the CPU waits, and the wait is counted.
   [[nodiscard]] Status end(std::span<const ImportedBuffer> buffers, cw_access_end& end, EventHandle last);
 
   /// From now on accesses map and unmap, because without it the device was seen to work on a copy.
@@ -35,6 +36,8 @@ private:
   const Context& context_;
   Timeline& timeline_;
   Copies copies_ = Copies::No;
+  std::uint32_t open_ = 0;  // accesses that have begun and not ended
+  bool alone_ = false;      // the one that goes on has met no other
 };
 
 }  // namespace causeway::opencl_backend

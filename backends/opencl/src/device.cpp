@@ -185,7 +185,7 @@ Result<std::unique_ptr<Device::Attachment>> Device::attach(const cw_attach_info&
                     Modifier{info.image.modifier}.to_string()));
   }
   auto made = std::make_unique<Attachment>(
-      Attachment{{}, {}, make_view(*context_, info), context_->ladder.front(), EventHandle()});
+      Attachment{{}, {}, make_view(*context_, info), context_->ladder.front(), 0, EventHandle()});
   made->view.owner = reinterpret_cast<cw_device*>(this);
   made->view.attachment = reinterpret_cast<cw_attachment*>(made.get());
   made->view.sync = &kSync;
@@ -233,11 +233,16 @@ Status Device::begin_access(Attachment& attachment, const cw_access_begin& begin
   if (auto status = alive("begin_access"); !status) {
     return status;
   }
-  return watched(accessor_.begin(attachment.buffers, begin));
+  auto begun = watched(accessor_.begin(attachment.buffers, begin));
+  if (begun && attachment.turns++ == 0) {
+    attachment.last = EventHandle();  // of an end that failed
+  }
+  return begun;
 }
 
 Status Device::end_access(Attachment& attachment, cw_access_end& end) {
   end.signal_count = 0;
+  attachment.turns -= attachment.turns > 0 ? 1 : 0;
   if (auto status = alive("end_access"); !status) {
     return status;
   }
@@ -245,6 +250,11 @@ Status Device::end_access(Attachment& attachment, cw_access_end& end) {
 }
 
 Status Device::end_with(Attachment& attachment, cl_event event) {
+  if (attachment.turns == 0) {
+    return Error(Errc::WrongState, "opencl::end_with",
+                 "no access goes on on this mapping; begin_access comes first, then the commands, then their "
+                 "last one's event, then the end");
+  }
   cl_command_queue queue = nullptr;
   constexpr std::size_t kHandle = sizeof(queue);  // NOLINT(bugprone-sizeof-expression): the handle itself
   const auto& api = context_->api;

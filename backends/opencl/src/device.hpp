@@ -25,8 +25,9 @@ public:
     std::vector<ImportedBuffer> buffers;  ///< one for each object
     std::vector<ImportedImage> images;
     cw_opencl_view_v1 view;
-    ImportPath import_path;  ///< the latest step, if its objects came in by different ones
-    EventHandle last;        ///< with which the access that ends next is over, if the caller said so
+    ImportPath import_path;   ///< the latest step, if its objects came in by different ones
+    std::uint32_t turns = 0;  ///< accesses that have begun and not ended
+    EventHandle last;         ///< with which the access that ends next is over, if the caller said so
   };
 
   static Result<std::vector<cw_device_info>> enumerate(plugin::Host host);

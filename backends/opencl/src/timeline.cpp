@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <ctime>
+#include <thread>
 #include <utility>
 
 #include "hand_over.hpp"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t kQueue = 1;  // the one timeline of a device
 constexpr std::int64_t kLastWait = 2'000'000'000;
+constexpr timespec kRest{0, 100'000};
 constexpr std::string_view kWhat = "the work of an access";
 
 /// What a fence's waiter is told of a command that failed (clSetEventCallback).
@@ -33,24 +35,39 @@ struct Timeline::Completion {
 
   plugin::Host host;
   cw_fence fence;
-  std::mutex mutex;       ///< around what a call does, so that the host does not go in its midst
-  bool given_up = false;  ///< guarded by mutex; the host may be gone: a late call does nothing
+  std::mutex mutex;
+  bool given_up = false;    ///< guarded by mutex; the host may be gone: a late call does nothing
+  std::thread::id calling;  ///< guarded by mutex; the driver's thread, once it has come in time
   std::atomic<bool> called{false};
 
   static void CL_CALLBACK on_complete(cl_event, cl_int state, void* data) {
     const std::unique_ptr<std::shared_ptr<Completion>> held(static_cast<std::shared_ptr<Completion>*>(data));
     Completion& self = **held;
-    const std::lock_guard lock(self.mutex);
-    if (!self.given_up) {
-      self.host.signal_event(self.fence, errno_of(state));
+    if (self.comes_in_time()) {
+      self.host.signal_event(self.fence, errno_of(state));  // runs what waits for it, so without a lock
     }
     self.called.store(true, std::memory_order_release);
   }
-  /// From now on a call does nothing. False: it has come, and is over.
-  bool give_up() {
+  bool comes_in_time() {
     const std::lock_guard lock(mutex);
-    given_up = true;
-    return !called.load(std::memory_order_relaxed);
+    calling = given_up ? std::thread::id() : std::this_thread::get_id();
+    return !given_up;
+  }
+  /// From now on a call does nothing. False: it has come, and is over, or it is what this thread is in.
+  bool give_up() {
+    std::thread::id in_call;
+    {
+      const std::lock_guard lock(mutex);
+      given_up = true;
+      in_call = calling;
+    }
+    if (in_call == std::thread::id()) {
+      return true;
+    }
+    while (in_call != std::this_thread::get_id() && !called.load(std::memory_order_acquire)) {
+      ::nanosleep(&kRest, nullptr);
+    }
+    return false;
   }
 };
 
@@ -58,8 +75,7 @@ Timeline::~Timeline() {
   const std::int64_t deadline = monotonic_ns() + kLastWait;
   for (reap(); !orphans_.empty() && monotonic_ns() < deadline; reap()) {
     context_.api.Flush(context_.queue.get());
-    const timespec rest{0, 100'000};
-    ::nanosleep(&rest, nullptr);
+    ::nanosleep(&kRest, nullptr);
   }
   for (const auto& completion : orphans_) {
     if (completion->give_up()) {

@@ -147,19 +147,29 @@ Status CallerOrder::take_turn(AttachmentOrder& order, cw_vulkan_turn_v1& out) {
   return {};
 }
 
+void CallerOrder::take_back(AttachmentOrder& order, const AttachmentOrder::Turn& turn) {
+  // All that began later have ended. Where one of them had a turn, its point is submitted and speaks for this
+  // one; else this is the last that was promised, and is there to be promised again.
+  if (order.timeline->promised() == turn.signal.value) {
+    order.timeline->promise(turn.signal.value - 1);
+    order.owned = !turn.acquires;
+  }
+}
+
 Status CallerOrder::drop_turn(AttachmentOrder& order) {
   if (auto status = check_turn(order, "vulkan::drop_turn"); !status) {
     return status;
   }
   auto& turn = order.open[order.turns - 1];
   if (turn.taken) {
-    // It is the last that was promised, and is there to be promised again.
     if (order.timeline != nullptr) {
-      order.timeline->promise(turn.signal.value - 1);
-    } else if (turn.signal.semaphore != VK_NULL_HANDLE) {
-      semaphores_.give_back(turn.signal.semaphore);
+      take_back(order, turn);
+    } else {
+      if (turn.signal.semaphore != VK_NULL_HANDLE) {
+        semaphores_.give_back(turn.signal.semaphore);
+      }
+      order.owned = !turn.acquires;
     }
-    order.owned = !turn.acquires;
     turn.taken = false;
   }
   turn.dropped = true;
@@ -207,7 +217,12 @@ Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
   }
   auto& turn = *ending;
   Status status;
-  if (turn.taken) {
+  for (std::uint32_t i = 0; status && !plugin::keeps_given(end) && i < end.given_count; ++i) {
+    status = context_.host.wait_fence(end.given[i], now_ns() + kEndPatienceNs);
+  }
+  if (!status) {
+    // What was given may still be at work, and a failed end gives no signals.
+  } else if (turn.taken) {
     status = publish(order, turn, end);
   } else if (!turn.waits.empty() && !turn.dropped) {
     status =
@@ -217,9 +232,6 @@ Status CallerOrder::end(AttachmentOrder& order, cw_access_end& end) {
                           turn.waits.size()));
   }
   let_go(order, turn);
-  for (std::uint32_t i = 0; status && !plugin::keeps_given(end) && i < end.given_count; ++i) {
-    status = context_.host.wait_fence(end.given[i], now_ns() + kEndPatienceNs);
-  }
   std::rotate(ending, ending + 1, opened);  // those after it move up, and all keep their memory
   --order.turns;
   return status;

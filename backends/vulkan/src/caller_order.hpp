@@ -32,6 +32,8 @@ private:
   [[nodiscard]] Status check_turn(const AttachmentOrder& order, std::string_view operation) const;
   [[nodiscard]] Status prepare_signal(AttachmentOrder& order, AttachmentOrder::Turn& turn);
   /// Once its submission is out: the signal becomes a fence.
+  /// The point of a turn that is dropped: the timeline never goes backwards past one that was submitted.
+  void take_back(AttachmentOrder& order, const AttachmentOrder::Turn& turn);
   [[nodiscard]] Status publish(AttachmentOrder& order, AttachmentOrder::Turn& turn, cw_access_end& end);
   /// Of the semaphores that it was to wait for.
   void let_go(AttachmentOrder& order, AttachmentOrder::Turn& turn);

@@ -97,6 +97,7 @@ Result<PhysicalDevice> choose(const InstanceApi& api, const std::vector<Physical
   }
   if (id.front() == '/') {
     std::vector<VkPhysicalDevice> handles;
+    handles.reserve(devices.size());
     for (const auto& device : devices) {
       handles.push_back(device.handle);
     }

@@ -212,9 +212,11 @@ Status OwnQueueOrder::end(AttachmentOrder& order, cw_access_end& end) {
   if (timeline_ == nullptr) {
     const std::array<VkCommandBuffer, 1> release{releases ? order.commands.release() : VK_NULL_HANDLE};
     context_.host.count(CW_COUNT_CPU_WAITS, 1);
+    const auto before = batches_waited_for_;
     auto status = submit_and_wait(batch_, std::span(release.data(), releases ? 1 : 0),
                                   now_ns() + kEndPatienceNs, "ending an access");
-    order.owned = order.owned && !(status && releases);
+    // Once it is out the memory is given back, even if nobody sees it done in time.
+    order.owned = order.owned && !(releases && batches_waited_for_ != before);
     return status;
   }
   if (!batch_.waits.empty()) {  // what the caller submitted elsewhere comes before the release
@@ -252,6 +254,7 @@ Status OwnQueueOrder::submit_and_wait(const Batch& batch, std::span<const VkComm
     return status;
   }
   fence_.went_out();
+  ++batches_waited_for_;
   return fence_.wait(deadline_ns, attempt);
 }
 

@@ -55,7 +55,8 @@ private:
   void drain() noexcept;
 
   VkCommandPool pool_ = VK_NULL_HANDLE;
-  BatchFence fence_;  ///< without timelines alone
+  BatchFence fence_;  ///< without timelines alone, as the next
+  std::uint64_t batches_waited_for_ = 0;
   std::shared_ptr<Timeline> timeline_;
   Batch batch_;                   ///< of the begin or end that runs
   std::uint64_t idle_point_ = 0;  ///< wait_idle waits for it

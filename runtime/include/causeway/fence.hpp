@@ -77,9 +77,9 @@ public:
 
   /// One fence that signals once all have, and fails if one did. Signalled ones and those that a later one of
   /// their context covers are left out. What the kernel signals is merged by it (SYNC_IOC_MERGE); events of
-  /// programs are merged here, but for those of other processes. Nothing to wait for gives no fence: valid() is false.
-  /// Errors: Unsupported (kernel fences and events together: no one descriptor can stand for both; pass them
-  /// on as a list), OutOfFds, OutOfMemory.
+  /// programs are merged here, but for those of other processes. Nothing to wait for gives no fence: valid()
+  /// is false. Errors: Unsupported (kernel fences and events together: no one descriptor can stand for both;
+  /// pass them on as a list), OutOfFds, OutOfMemory.
   [[nodiscard]] static Result<Fence> merge(std::span<const Fence> fences);
 
   [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }

@@ -422,8 +422,7 @@ void AttachmentState::unmap_retired() noexcept {
 
 bool AttachmentState::device_is_done(Deadline deadline) {
   if (lost_.load(std::memory_order_acquire)) {
-    // A device that is gone writes nothing any more; only one that may still be at work keeps the mapping.
-    if (auto idle = device_state().wait_idle(deadline); !idle && idle.error().code() != Errc::DeviceLost) {
+    if (!device_state().wait_until_stopped(deadline)) {
       return false;
     }
     lost_.store(false, std::memory_order_release);

@@ -125,7 +125,6 @@ private:
   /// The fences that the backend made, or else those that it was given. failure: what failed before.
   [[nodiscard]] Signals take_made(const Made& made, FenceRefs given, Status failure);
   [[nodiscard]] Result<FenceRefs> finish_access(Usage usage, Signals signals);
-  [[nodiscard]] bool device_has_stopped();
   /// The turn stays the device's, which may still be at work, and so does the mapping.
   void keep_turn_until_idle(Usage usage);
   [[nodiscard]] Status finish_memory(Usage usage, const FenceRefs& signals);

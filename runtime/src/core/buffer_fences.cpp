@@ -257,12 +257,12 @@ Status BufferState::recover_lost(Deadline deadline) {
   Status failure;
   std::vector<LostTurn> left;
   for (auto& turn : lost) {
-    if (auto idle = turn.device->wait_idle(deadline); !idle) {
+    if (auto stopped = turn.device->wait_until_stopped(deadline); !stopped) {
       failure =
           Error(Errc::DeviceLost, "begin_access",
                 fmt::format("an access of {} to buffer \"{}\" was dropped without its end, and the device "
                             "is not known to be idle: {}",
-                            turn.device->info().name, name_, idle.error().message()));
+                            turn.device->info().name, name_, stopped.error().message()));
       left.push_back(std::move(turn));
       continue;
     }

@@ -295,7 +295,7 @@ std::vector<AttachmentRequest> BufferState::requests_locked() const {
 }
 
 Status BufferState::add_attachment(AttachmentState& attachment) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   attachments_.reserve(attachments_.size() + 1);
   if (has(ExporterOp::Attach)) {
     if (auto welcome = exporter_->attach(attachment.request()); !welcome) {
@@ -305,6 +305,7 @@ Status BufferState::add_attachment(AttachmentState& attachment) {
   attachments_.push_back(&attachment);
   if (attachment.device().has(Capability::ImplicitFences)) {
     implicit_attachments_.fetch_add(1, std::memory_order_relaxed);
+    lock.unlock();  // what a turn left to be dropped may go with it, and be the last of another buffer
     bar_laziness(kImplicitFences);
   }
   return {};

@@ -43,6 +43,8 @@ Result<std::shared_ptr<FenceState>> syncobj_point(const std::shared_ptr<DeviceSt
   return timeline->point(given.value);
 }
 
+constexpr std::uint32_t kSaysWhenItCannotAsk = (1U << 16) | 3U;  // ABI 1.3
+
 }  // namespace
 
 DeviceFence::DeviceFence(std::shared_ptr<DeviceState> device, const cw_fence& fence)
@@ -69,7 +71,9 @@ Result<std::optional<FenceOutcome>> DeviceFence::ask(Deadline deadline) {
   if (status == CW_OK) {
     return std::optional(FenceOutcome{});
   }
-  if (status == CW_OUT_OF_MEMORY || status == CW_OUT_OF_FDS) {
+  // Before 1.3 these, too, told of the work.
+  const bool tells_of_asking = device_->table().abi_version >= kSaysWhenItCannotAsk;
+  if (tells_of_asking && (status == CW_OUT_OF_MEMORY || status == CW_OUT_OF_FDS)) {
     return plugin::take_error(status, failure).within(device_->info().name);  // it could not be asked
   }
   runtime()->log(LogLevel::Error, plugin::take_error(status, failure).within(device_->info().name).message());

@@ -118,13 +118,14 @@ std::uint64_t DeviceState::fence_context(std::uint32_t kind, std::uint64_t handl
   return place->second;
 }
 
-Status DeviceState::wait_idle(Deadline deadline) {
+Status DeviceState::wait_until_stopped(Deadline deadline) {
   if (table_.wait_idle == nullptr) {
     return {};  // it works only while an operation of its own runs
   }
   auto failure = plugin::sized<cw_error>();
   const auto status = table_.wait_idle(handle_, to_nanoseconds(deadline), &failure);
-  return status == CW_OK ? Status() : plugin::take_error(status, failure).within(info_.name);
+  return status == CW_OK || status == CW_DEVICE_LOST ? Status()
+                                                     : plugin::take_error(status, failure).within(info_.name);
 }
 
 }  // namespace core

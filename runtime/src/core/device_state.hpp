@@ -70,8 +70,9 @@ public:
   [[nodiscard]] bool first_to_warn() noexcept { return !warned_.exchange(true, std::memory_order_relaxed); }
   /// What the alias proof has shown of this device's imports.
   [[nodiscard]] VerdictCache& verdicts() noexcept { return verdicts_; }
-  /// Waits until the device has done what it was given. Errors: TimedOut, DeviceLost.
-  [[nodiscard]] Status wait_idle(Deadline deadline);
+  /// Waits until the device has done what it was given, or is known to do nothing any more, as it is lost.
+  /// Errors: TimedOut, and why it cannot be told.
+  [[nodiscard]] Status wait_until_stopped(Deadline deadline);
 
 private:
   [[nodiscard]] Status failed(std::int32_t status, const cw_error& failure) const;

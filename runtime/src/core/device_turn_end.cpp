@@ -143,7 +143,9 @@ Result<FenceRefs> AttachmentState::finish_access(Usage usage, Signals signals) {
   if (auto finished = finish_memory(usage, signals.fences); !finished && result) {
     result = std::move(finished);
   }
-  const auto as = writes(usage) ? FenceUsage::Write : FenceUsage::Read;
+  // Where the backend has not said what became of the work, everybody waits for what there is, but that it
+  // succeeds does not make what was written reliable.
+  const auto as = !signals.told ? FenceUsage::Kernel : writes(usage) ? FenceUsage::Write : FenceUsage::Read;
   if (auto published = publish(usage, as, signals.fences); !published && result) {
     result = std::move(published);
   }
@@ -154,7 +156,7 @@ Result<FenceRefs> AttachmentState::finish_access(Usage usage, Signals signals) {
   }
   warn_of_missing_fences(signals.fences);
   keep_work(signals.fences);
-  if (signals.told || device_has_stopped()) {
+  if (signals.told || device_state().wait_until_stopped(Deadline::now())) {
     frame_->release_turns(usage, TurnsOf::Devices);
   } else {
     keep_turn_until_idle(usage);
@@ -163,12 +165,6 @@ Result<FenceRefs> AttachmentState::finish_access(Usage usage, Signals signals) {
     return std::move(result.error());
   }
   return std::move(signals.fences);
-}
-
-bool AttachmentState::device_has_stopped() {
-  // A device that is gone writes nothing any more.
-  const auto idle = device_state().wait_idle(Deadline::now());
-  return idle || idle.error().code() == Errc::DeviceLost;
 }
 
 void AttachmentState::keep_turn_until_idle(Usage usage) {
@@ -226,7 +222,7 @@ Status AttachmentState::publish(Usage usage, FenceUsage as, const FenceRefs& sig
 void AttachmentState::lose_access(Turn turn) noexcept {
   const Usage usage = turn.usage;
   const auto& device = device_.state();
-  const auto idle = device->wait_idle(Deadline::now());
+  const auto stopped = device->wait_until_stopped(Deadline::now());
   auto signals = take_signals(turn, {});
   Status ended = std::move(signals.status);
   if (auto finished = finish_memory(usage, signals.fences); !finished && ended) {
@@ -240,9 +236,9 @@ void AttachmentState::lose_access(Turn turn) noexcept {
   device->runtime()->log(
       LogLevel::Error,
       fmt::format("an access of {} was dropped without its end{}{}", device_.name(),
-                  idle ? "" : "; its buffers are lost until the device is idle",
+                  stopped ? "" : "; its buffers are lost until the device is idle",
                   ended ? std::string() : "; it could not be ended: " + ended.error().message()));
-  if (!idle) {
+  if (!stopped) {
     keep_turn_until_idle(usage);
     return;
   }

@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 #include <linux/udmabuf.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -67,12 +70,12 @@ Result<UniqueFd> create_udmabuf(const Kernel& kernel, BorrowedFd udmabuf_device,
                  fmt::format("{} pieces were given; a udmabuf has at least one", items.size()));
   }
   // The request ends in the array; in words of 64 bits, so that it is aligned as the struct is.
-  const udmabuf_create_list head{.flags = UDMABUF_FLAGS_CLOEXEC,
-                                 .count = static_cast<std::uint32_t>(items.size())};
+  const std::array<std::uint32_t, 2> head{UDMABUF_FLAGS_CLOEXEC, static_cast<std::uint32_t>(items.size())};
+  static_assert(sizeof(head) == sizeof(udmabuf_create_list) && offsetof(udmabuf_create_list, flags) == 0);
   const std::size_t item_bytes = items.size() * sizeof(udmabuf_create_item);
   std::vector<std::uint64_t> request((sizeof(head) + item_bytes) / sizeof(std::uint64_t));
   auto* bytes = reinterpret_cast<std::byte*>(request.data());
-  std::memcpy(bytes, &head, sizeof(head));
+  std::memcpy(bytes, head.data(), sizeof(head));
   std::memcpy(bytes + sizeof(head), items.data(), item_bytes);
 
   const int fd = kernel.ioctl(udmabuf_device, UDMABUF_CREATE_LIST, request.data());

@@ -71,7 +71,8 @@ using View = cw_opencl_view_v1;
 /// event: of a command on the device's queue. The caller keeps his reference, and may release it. Counts for
 /// the end that comes next (threads that read through one frame at once have an attachment each), and saves
 /// nothing where that has commands of its own to enqueue, or the queue runs out of order. Errors:
-/// InvalidArgument (no mapping of this backend, no event of this queue). Threads: as begin_access.
+/// InvalidArgument (no mapping of this backend, no event of this queue), WrongState (no access goes on).
+/// Threads: as begin_access.
 [[nodiscard]] Status end_with(const Mapping& mapping, cl_event event);
 
 }  // namespace opencl

@@ -223,7 +223,8 @@ std::int32_t guarded(cw_error* error, const char* operation, Body&& body) noexce
   }
 }
 
-/// For operations that have no failure to tell: what they throw ends here.
+/// For operations that have no failure to tell: what they throw ends here (a destructor's own would have
+/// ended the program before).
 template <class Body>
 void contained(Body&& body) noexcept {
   try {

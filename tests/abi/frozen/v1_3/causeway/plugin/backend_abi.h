@@ -303,8 +303,8 @@ typedef struct cw_access_end {
   uint32_t signal_count;
   uint32_t given_count;
   const cw_fence* given; /* what the caller's own submission signals */
-  /* Since 1.3. The backend writes 1 if its signals come after what was given, too; else the host keeps both. A
-   * host of an earlier version keeps the signals alone. */
+  /* Since 1.3. The backend writes 1 if its signals come after what was given, too; else the host keeps both.
+   * A host of an earlier version keeps the signals alone. */
   uint32_t given_included;
   uint32_t reserved;
   uint64_t access; /* since 1.3; of the access that ends, cw_access_begin.access */
@@ -442,8 +442,8 @@ typedef struct cw_backend {
    * CW_FENCE_DEVICE. Unlike other operations, these four may be called from any thread at any time.
    *
    * Waits until the fence has signalled: CW_OK; CW_TIMED_OUT at the deadline, which may be in the past;
-   * CW_OUT_OF_MEMORY or CW_OUT_OF_FDS if it could not be asked, and may be later; another status if the work
-   * behind it failed, with system_errno in the error. */
+   * another status if the work behind it failed, with system_errno in the error. Since 1.3, CW_OUT_OF_MEMORY
+   * and CW_OUT_OF_FDS say that it could not be asked, and may be later. */
   int32_t (*fence_wait)(cw_device* device, const cw_fence* fence, int64_t deadline_ns, cw_error* error);
   /* Makes a fence of another kind (CW_FENCE_SYNC_FILE, say) that signals with it; called only when somebody
    * else needs one. CW_UNSUPPORTED: the host waits on the CPU instead. */
@@ -451,8 +451,8 @@ typedef struct cw_backend {
   /* The host will not speak of this fence again; called once for each that end_access gave. */
   void (*fence_release)(cw_device* device, const cw_fence* fence);
   /* Waits until everything that was submitted is done. Asked for a device whose access was dropped without an
-   * end, or whose end failed. CW_OK, CW_TIMED_OUT, or why it never will be. Null: it works only between begin_access and
-   * end_access. */
+   * end, or whose end failed. CW_OK, CW_TIMED_OUT, or why it never will be; after CW_DEVICE_LOST it is taken
+   * to touch no memory any more. Null: it works only between begin_access and end_access. */
   int32_t (*wait_idle)(cw_device* device, int64_t deadline_ns, cw_error* error);
 
   /* Since 1.3. Optional; from any thread at any time, too. Makes of a CW_FENCE_DEVICE that giver, another
