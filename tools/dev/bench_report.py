@@ -51,7 +51,7 @@ class Row:
 
 
 class Results:
-    def __init__(self, path, targets):
+    def __init__(self, path, targets=()):
         self.path, self.targets = path, targets
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
