@@ -28,13 +28,6 @@ using ::testing::IsEmpty;
 
 constexpr int kRounds = 100'000;
 
-/// In the guest, which is emulated and has other tests to run, a tenth for images and for rounds in which the
-/// driver fails; buffers go all the way there, too.
-int fewer_rounds() {
-  const char* tier = std::getenv("CAUSEWAY_TEST_TIER");
-  return tier != nullptr && std::string_view(tier) == "guest" ? kRounds / 10 : kRounds;
-}
-
 /// Always 0 under AddressSanitizer, which stores what was freed, and looks for leaks itself.
 std::size_t resident_bytes() {
 #ifdef __SANITIZE_ADDRESS__
@@ -153,15 +146,14 @@ protected:
 
 TEST_P(VulkanRapid, NothingIsLeftBehind) {
   const auto begun = std::chrono::steady_clock::now();
-  const int count = GetParam().image ? fewer_rounds() : kRounds;
-  const auto left = left_behind(count, [this](int) {
+  const auto left = left_behind(kRounds, [this](int) {
     const auto outcome = round();
     ASSERT_TRUE(outcome) << outcome;
   });
   EXPECT_THAT(left, IsEmpty());
   const auto taken = std::chrono::steady_clock::now() - begun;
-  std::printf("%s: %d rounds, %.1f us each\n", GetParam().name, count,
-              std::chrono::duration<double, std::micro>(taken).count() / count / 1.1);
+  std::printf("%s: %d rounds, %.1f us each\n", GetParam().name, kRounds,
+              std::chrono::duration<double, std::micro>(taken).count() / kRounds / 1.1);
 }
 
 // Who closes the descriptor of a failed import is the driver's habit; lavapipe closes it, against the
@@ -169,7 +161,7 @@ TEST_P(VulkanRapid, NothingIsLeftBehind) {
 TEST_P(VulkanRapid, NorWhenTheDriverRunsOutOfMemoryEachTime) {
   using Fail = CountedDriver::Fail;
   const bool by_fd = GetParam().step == CW_VULKAN_IMPORT_DMA_BUF;
-  const auto left = left_behind(fewer_rounds(), [&](int i) {
+  const auto left = left_behind(kRounds, [&](int i) {
     auto& driver = CountedDriver::instance();
     switch (i % 3) {
       case 0: driver.allocate = Fail::Host; break;
