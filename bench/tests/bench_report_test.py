@@ -14,7 +14,8 @@ REPORT = Path(sys.argv.pop(1)).resolve()
 STEADY = (0.98, 0.99, 1.0, 1.0, 1.0, 1.01, 1.02)  # what repetitions look like around their median
 TARGETS = [{"row": "Fast/*", "max_ratio": 1.2}, {"row": "Tiny", "max_ratio": 1.2, "or_ns": 2},
            {"row": "Cold", "max_extra_ns": 1000}, {"row": "Copy", "max_ratio": 1.05, "not_slower_than": "raw:memcpy"},
-           {"row": "Handed/*", "max_ratio": 1.1, "figure": "mean"}, {"row": "Scaling/*", "against": "n:1", "max_ratio": 1.3}]
+           {"row": "Handed/*", "max_ratio": 1.1, "figure": "mean"},
+           {"row": "Scaling/*", "against": "n:1", "max_ratio": 1.3}]
 
 
 def entries(name, nanoseconds, spread=STEADY, **more):
@@ -95,6 +96,15 @@ class Judge(unittest.TestCase):
         self.assertIn("it is slow, and we know", output)
         elsewhere = "## Method\n| `Fast/*` | in another section |\n## Not met yet\n"
         self.assertEqual(self.judge(figures, exceptions=elsewhere)[0], 1)
+
+    def test_a_row_that_is_listed_as_undecided_must_not_be_slow(self):
+        page = "## Undecided here\n| `Fast/*` | the machine is noisy |\n"
+        noise = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
+        noisy = entries("Fast/Path/us", 120, noise) + entries("Fast/Path/raw", 100, noise)
+        code, output = self.judge(noisy, exceptions=page)
+        self.assertEqual((code, self.verdict(output, "Fast/Path")), (0, "undecided (listed)"), output)
+        code, output = self.judge(entries("Fast/Path/us", 150) + entries("Fast/Path/raw", 100), exceptions=page)
+        self.assertEqual((code, self.verdict(output, "Fast/Path")), (1, "NOT MET"), output)
 
     def test_a_failed_row_cannot_be_excused(self):
         page = "## Not met yet\n| `Fast/*` | reason |\n"

@@ -143,7 +143,8 @@ def report_page(results, heads, lines):
     skipped = "".join(f"<li>{html.escape(row)}: {html.escape(reason)}</li>" for row, reason in results.skipped.items())
     plots = "".join(figure(name, kind, lines_of(points)) for (name, kind), points in families(results).items()
                     if any(row.sides for row in points.values()))
-    return page("Causeway: benchmarks", "<p>Times are medians of the repetitions (means where threads hand work over), for one operation. raw: the best way by "
+    return page("Causeway: benchmarks", "<p>Times are medians of the repetitions (means where "
+                "threads hand work over), for one operation. raw: the best way by "
                 "hand. Both axes of the plots are logarithmic.</p>", table(heads, lines),
                 f"<h2>Skipped</h2><ul>{skipped}</ul>" if skipped else "", "<h2>Plots</h2>",
                 f'<div class="plots">{plots}</div>', "<h2>Where</h2>", context_table(results))

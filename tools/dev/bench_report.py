@@ -5,7 +5,7 @@
   bench_report.py RESULT.json [--html PAGE] [--no-verdict]   each row against its target
   bench_report.py --compare BEFORE.json AFTER.json [--html PAGE]
 
-Exit code: 0 if every row that ran has met its target, or is listed with a reason in the page of exceptions; 1 if not,
+Exit code: 0 if every row that ran has met its target, or is listed with a reason in the page of exceptions, for that verdict; 1 if not,
 or if a row failed; 2 for a wrong call or an unreadable file. With --no-verdict, and with --compare, slow rows do not
 count, only those that failed or cannot be read.
 """
@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 RESAMPLES = 2000
 FIGURES = {"median": statistics.median, "mean": statistics.fmean}
+EXCUSED = {"## Not met yet": ("NOT MET", "undecided"), "## Undecided here": ("undecided",)}  # sections of the page
 FEWEST_REPETITIONS = 5  # below that an interval says nothing
 
 
@@ -181,21 +182,21 @@ def read_targets(path):
 
 
 def read_exceptions(path):
-    """Pattern to reason: the table of the section "Not met yet"."""
-    exceptions, inside = {}, False
+    """(pattern, the verdicts that it excuses, reason), of the tables of the page."""
+    exceptions, excused = [], ()
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
-            inside = line == "## Not met yet"
+            excused = EXCUSED.get(line, ())
         found = re.fullmatch(r"\| `([^`]+)` \| (.+) \|", line.strip())
-        if inside and found:
-            exceptions[found[1]] = found[2]
+        if excused and found:
+            exceptions.append((found[1], excused, found[2]))
     return exceptions
 
 
 def excuse(verdicts, exceptions):
     for verdict in verdicts:
-        verdict.reason = next((reason for pattern, reason in exceptions.items()
-                               if fnmatch.fnmatchcase(verdict.row.name, pattern)), None)
+        verdict.reason = next((reason for pattern, excused, reason in exceptions
+                               if verdict.state in excused and fnmatch.fnmatchcase(verdict.row.name, pattern)), None)
 
 
 def print_table(heads, lines):
@@ -212,9 +213,7 @@ def ratio_text(verdict):
 
 
 def verdict_text(verdict):
-    if verdict.state in ("NOT MET", "undecided") and verdict.reason:
-        return f"{verdict.state} (listed)"
-    return verdict.state
+    return f"{verdict.state} (listed)" if verdict.reason else verdict.state
 
 
 def cells(verdict):
@@ -238,7 +237,7 @@ def report(arguments):
             ("Skipped", [f"{row}: {reason}" for row, reason in results.skipped.items()]),
             ("Notes", [f"{verdict.row.name}: {verdict.note}" for verdict in verdicts if verdict.note]),
             ("Listed, and why", [f"{verdict.row.name}: {verdict.reason}" for verdict in verdicts
-                                 if verdict.reason and verdict.state in ("NOT MET", "undecided")])):
+                                 if verdict.reason])):
         if lines:
             print(f"\n{title}:", *(f"  {line}" for line in lines), sep="\n")
     if arguments.html:
